@@ -1,0 +1,34 @@
+"""Errors of the stream engine; the class is the policy."""
+
+from __future__ import annotations
+
+
+class ConsumerError(Exception):
+    """Something on the way in failed."""
+
+
+class PollFailed(ConsumerError):
+    """A poll raised and may have dropped records on the way: rewind to what is committed."""
+
+
+class OffsetsLost(ConsumerError):
+    """The committed offset is no longer in the log: records were deleted before they were read.
+
+    Policy: stop and say so; skipping them in silence would break the first promise.
+    """
+
+
+class SourceRefused(ConsumerError):
+    """The cluster will not let us read: authorisation, a fatal client error. Policy: stop."""
+
+
+class WorkerStopped(ConsumerError):
+    """The worker cannot go on and says why."""
+
+
+class StuckBatch(WorkerStopped):
+    """One record, alone in its batch, fails again and again at the same step of publishing."""
+
+
+class IdentityTaken(WorkerStopped):
+    """Another live process uses the same transactional id (exit code 4)."""

@@ -1,0 +1,95 @@
+"""The way in: a source of record batches that belongs to a consumer group."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.records import RecordBatch
+from producer.records import TopicPartition
+from producer.sink import GroupHandle
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """Where one assigned partition stands; all offsets are those of a *next* record.
+
+    Attributes:
+        partition: Which one.
+        fetch_offset: The next offset the client will ask the broker for.
+        delivered_offset: One past the last record handed to the worker; -1 before the first.
+        committed_offset: What the group has committed; -1 if nothing.
+        stable_offset: The last stable offset: a ``read_committed`` reader cannot pass it.
+        end_offset: The high watermark.
+    """
+
+    partition: TopicPartition
+    fetch_offset: int
+    delivered_offset: int
+    committed_offset: int
+    stable_offset: int
+    end_offset: int
+
+
+class RecordSource(Protocol):
+    """Delivers records of the partitions this member owns. Single-threaded: one owner calls everything.
+
+    Rebalances happen only inside ``poll`` and ``close``. Nothing is committed by the source itself.
+    """
+
+    @property
+    def owned(self) -> AbstractSet[TopicPartition]:
+        """Return the partitions assigned to this member now."""
+        ...
+
+    @property
+    def assignments(self) -> int:
+        """Return a number that grows with every rebalance seen; equal numbers mean nothing moved."""
+        ...
+
+    def open(self) -> None:
+        """Join the group. The first poll completes the join."""
+        ...
+
+    def poll(self, *, max_records: int, max_bytes: int, timeout: float, linger: float) -> RecordBatch | None:
+        """Return the records at hand, or None after ``timeout`` seconds without any.
+
+        Blocks for the first record only, then takes what arrives within ``linger`` seconds until one of
+        the limits is reached. Only records of owned partitions are returned.
+
+        Raises:
+            PollFailed: Records may have been dropped; call ``rewind`` before the next poll.
+            OffsetsLost: The committed position is gone from the log.
+            SourceRefused: The cluster refuses us.
+        """
+        ...
+
+    def rewind(self) -> None:
+        """Go back to what is committed on every owned partition (or to where this member began).
+
+        Call only when the outcome of the last batch is definite. Everything read since is forgotten.
+
+        Raises:
+            PollFailed: It could not be done now; try again.
+        """
+        ...
+
+    def group(self) -> GroupHandle:
+        """Return the group as the broker knows this member now.
+
+        Take it after the poll and before the next one, never keep it.
+        """
+        ...
+
+    def statuses(self) -> list[PartitionStatus]:
+        """Return where each owned partition stands, as last heard from the broker."""
+        ...
+
+    def restart(self) -> None:
+        """Throw the client away, join again with a new one; for a partition that is stuck."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group and release the client; never raises."""
+        ...

@@ -1,0 +1,15 @@
+"""What can be wrong with a schema or a value, as a small tree of errors."""
+
+from __future__ import annotations
+
+
+class FeatureError(Exception):
+    """The features of an event cannot be used as asked."""
+
+
+class SchemaError(FeatureError):
+    """The feature schema contradicts itself or asks for something that is not supported."""
+
+
+class CodecError(FeatureError):
+    """A codec cannot be built for this format and schema."""

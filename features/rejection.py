@@ -1,0 +1,54 @@
+"""Why a record is not scored: a typed outcome, never an exception that stops a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The step of an event's walk at which it was turned away."""
+
+    DECODE = "decode"
+    VALIDATE = "validate"
+    SCORE = "score"
+    PUBLISH = "publish"
+
+
+class Reason(StrEnum):
+    """The documented, bounded set of reasons a dead letter can have.
+
+    These are label values of ``tidemill_dead_letters_total`` and the value of the header
+    ``tidemill.reason``: adding one is free, renaming one breaks users' alerts.
+    """
+
+    EMPTY = "empty"
+    UNDECODABLE = "undecodable"
+    MISSING = "missing"
+    WRONG_TYPE = "wrong_type"
+    NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+    WRONG_LENGTH = "wrong_length"
+    TOO_LARGE = "too_large"
+    MODEL_FAILED = "model_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One record that has no score, and why.
+
+    Attributes:
+        row: Position of the record in the polled batch, counted from 0.
+        stage: The step that turned it away.
+        reason: One of the documented reasons.
+        detail: One line for a person: what, where, and what was expected. At most
+            ``MAX_DETAIL_CHARS`` characters; it may quote a piece of the offending value.
+    """
+
+    row: int
+    stage: Stage
+    reason: Reason
+    detail: str
+
+
+MAX_DETAIL_CHARS = 500  # it travels in a header of every dead letter

@@ -1,0 +1,48 @@
+"""Errors of the way out; the class is the policy."""
+
+from __future__ import annotations
+
+
+class ProducerError(Exception):
+    """Something on the way out failed."""
+
+
+class RecordTooLarge(ProducerError):
+    """The broker or the client would refuse this record for its size; nothing was written.
+
+    Policy: the transaction is still usable; route the record elsewhere.
+    """
+
+
+class AbortRequired(ProducerError):
+    """The transaction cannot be committed, and the outcome is known: nothing of it is visible.
+
+    Policy: abort, rewind to what is committed, read again.
+    """
+
+
+class DeliveryFailed(AbortRequired):
+    """A record was not acknowledged within its time."""
+
+
+class RecreateRequired(ProducerError):
+    """The outcome is not known, or the producer is dead.
+
+    Policy: throw the producer away without flushing, open a new one with the same transactional id
+    (which settles the old transaction one way or the other), then rewind to what is committed.
+    Retrying on the old producer could let a delayed request land in a later transaction.
+    """
+
+
+class ProducerFenced(RecreateRequired):
+    """Another live process has opened a producer with the same transactional id.
+
+    Policy: recreate once; a second time within a minute means a configuration error, so stop.
+    """
+
+
+class SinkRefused(ProducerError):
+    """The cluster will not let us write: authorisation, a missing topic, an impossible setting.
+
+    Policy: stop with the message; a person must act.
+    """
