@@ -22,6 +22,7 @@ class PartitionStatus:
         committed_offset: What the group has committed; -1 if nothing.
         stable_offset: The last stable offset: a ``read_committed`` reader cannot pass it.
         end_offset: The high watermark.
+        delivered_ms: Timestamp of the last record handed to the worker, epoch milliseconds; -1 before the first.
     """
 
     partition: TopicPartition
@@ -30,6 +31,7 @@ class PartitionStatus:
     committed_offset: int
     stable_offset: int
     end_offset: int
+    delivered_ms: int = -1
 
 
 class RecordSource(Protocol):

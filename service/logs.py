@@ -1,0 +1,105 @@
+"""Logs: one line per fact, for a person on a terminal and as JSON everywhere else, always to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TextIO
+
+import structlog
+from structlog.typing import Processor
+
+CLIENT_LOGGER = "kafka.client"
+REPEAT_INTERVAL_S = 10.0
+
+
+class LogFormat(StrEnum):
+    """How a line is written; ``auto`` is coloured text on a terminal and JSON elsewhere."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+def configure_logs(
+    format: LogFormat = LogFormat.AUTO,  # noqa: A002 - the name of the setting
+    level: str = "INFO",
+    *,
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs, ours and those of libraries, through one handler to stderr (or ``stream``).
+
+    Every line has ``event``, ``level``, ``timestamp`` (ISO 8601, UTC) and ``logger``. Calling it again
+    replaces what the last call set up.
+
+    Raises:
+        ValueError: No such level.
+    """
+    out = sys.stderr if stream is None else stream
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # loggers made at import time follow a later call of this function
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(format, out)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def client_logger() -> logging.Logger:
+    """Return the logger for the Kafka client's ``logger=`` argument."""
+    return logging.getLogger(CLIENT_LOGGER)
+
+
+def _renderers(format: LogFormat, out: TextIO) -> list[Processor]:  # noqa: A002 - the name of the setting
+    is_terminal = out.isatty()
+    if format is LogFormat.JSON or (format is LogFormat.AUTO and not is_terminal):
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)]
+
+
+class Repeats:
+    """Keeps a warning that would come with every batch down to one line per interval. Thread-safe."""
+
+    def __init__(self, *, interval_s: float = REPEAT_INTERVAL_S, clock: Callable[[], float] = time.monotonic) -> None:
+        """Set how long a thing stays quiet after it was logged."""
+        self._interval_s = interval_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[str, int] = {}
+        self._quiet_until: dict[str, float] = {}
+
+    def due(self, key: str, count: int = 1) -> int | None:
+        """Count ``count`` more of a thing; return how many there are to log now, or None to stay quiet."""
+        with self._lock:
+            total = self._held.pop(key, 0) + count
+            now = self._clock()
+            if now < self._quiet_until.get(key, now):
+                self._held[key] = total
+                return None
+            self._quiet_until[key] = now + self._interval_s
+            return total
