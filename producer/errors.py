@@ -22,7 +22,17 @@ class AbortRequired(ProducerError):
 
 
 class DeliveryFailed(AbortRequired):
-    """A record was not acknowledged within its time."""
+    """A record was not acknowledged.
+
+    Attributes:
+        record_at_fault: The broker refused this very record (its size, its timestamp); sending it
+            again cannot help.
+    """
+
+    def __init__(self, message: str, *, record_at_fault: bool = False) -> None:
+        """Keep whether the record, not the moment, is to blame."""
+        super().__init__(message)
+        self.record_at_fault = record_at_fault
 
 
 class RecreateRequired(ProducerError):
