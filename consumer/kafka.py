@@ -17,7 +17,6 @@ import numpy as np
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
-    OFFSET_STORED,
     Consumer,
     KafkaError,
     KafkaException,
@@ -139,19 +138,8 @@ class KafkaSource:
 
     def rewind(self) -> None:
         """Seek every owned partition to its committed offset, or to the first record delivered."""
-        client = self._consumer
-        wanted = [ClientPartition(at.topic, at.partition) for at in self._owned]
-        if not wanted:
-            return
-        try:
-            committed = client.committed(wanted, timeout=COMMITTED_TIMEOUT_S)
-        except KafkaException as exception:
-            raise PollFailed(f"committed offsets are not to be had: {exception.args[0]}") from exception
-        for position in committed:
-            at = TopicPartition(position.topic, position.partition)
-            if position.error is not None:
-                raise PollFailed(f"committed offset of {at}: {position.error.str()}")
-            target = position.offset if position.offset >= 0 else self._first.get(at)
+        for at, offset in self._committed(self._owned).items():
+            target = offset if offset >= 0 else self._first.get(at)
             if target is not None:
                 self._seek(at, target)
                 self._delivered[at] = target
@@ -223,34 +211,40 @@ class KafkaSource:
 
     def _place(self, partitions: Sequence[TopicPartition]) -> None:
         """Start at ``start`` where the group never committed; elsewhere the log has lost records."""
-        wanted = [ClientPartition(at.topic, at.partition) for at in partitions if at in self._owned]
-        try:
-            found = self._consumer.committed(wanted, timeout=COMMITTED_TIMEOUT_S) if wanted else []
-        except KafkaException as exception:
-            raise PollFailed(f"committed offsets are not to be had: {exception.args[0]}") from exception
-        lost = [position for position in found if position.offset >= 0]
+        unplaced = self._owned.intersection(partitions)
+        committed = self._committed(unplaced if self._is_incremental else self._owned)
+        lost = [f"{at} at {committed[at]}" for at in sorted(unplaced) if committed[at] >= 0]
         if lost:
-            names = ", ".join(f"{p.topic}[{p.partition}] at {p.offset}" for p in lost)
             raise OffsetsLost(
-                f"the committed offset is no longer in the log: {names}. Records were deleted before they were "
-                "scored (retention, or a recreated topic). Decide where to go on, set the group's offsets with "
+                f"the committed offset is no longer in the log: {', '.join(lost)}. Records were deleted before they "
+                "were scored (retention, or a recreated topic). Decide where to go on, set the group's offsets with "
                 "kafka-consumer-groups --reset-offsets, and start again"
             )
-        self._assign_at({TopicPartition(p.topic, p.partition): self._start for p in found})
-
-    def _assign_at(self, starts: Mapping[TopicPartition, int]) -> None:
-        client = self._consumer
-        targets = [ClientPartition(at.topic, at.partition, offset) for at, offset in starts.items()]
-        if not targets:
-            return
+        targets = [
+            ClientPartition(at.topic, at.partition, offset if offset >= 0 else self._start)
+            for at, offset in committed.items()
+        ]
         if self._is_incremental:
-            client.incremental_unassign(targets)
-            client.incremental_assign(targets)
-            return
-        others = [at for at in self._owned if at not in starts]
-        client.assign(
-            targets + [ClientPartition(at.topic, at.partition, self._delivered.get(at, OFFSET_STORED)) for at in others]
-        )
+            self._consumer.incremental_unassign(targets)
+            self._consumer.incremental_assign(targets)
+        elif targets:
+            # An eager assignment is replaced as a whole, so every partition goes back to what is committed.
+            self._consumer.assign(targets)
+            raise PollFailed("the assignment was placed anew")
+
+    def _committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return committed next offsets, below 0 where there is none."""
+        wanted = [ClientPartition(at.topic, at.partition) for at in partitions]
+        if not wanted:
+            return {}
+        try:
+            found = self._consumer.committed(wanted, timeout=COMMITTED_TIMEOUT_S)
+        except KafkaException as exception:
+            raise PollFailed(f"committed offsets are not to be had: {exception.args[0]}") from exception
+        for position in found:
+            if position.error is not None:
+                raise PollFailed(f"committed offset of {position.topic}[{position.partition}]: {position.error}")
+        return {TopicPartition(position.topic, position.partition): position.offset for position in found}
 
     @property
     def _is_incremental(self) -> bool:
