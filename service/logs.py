@@ -18,11 +18,11 @@ REPEAT_INTERVAL_S = 10.0
 
 
 class LogFormat(StrEnum):
-    """How a line is written; ``auto`` is coloured text on a terminal and JSON elsewhere."""
+    """How a line is written; ``auto`` is ``console`` (coloured) on a terminal and JSON elsewhere."""
 
     AUTO = "auto"
     JSON = "json"
-    TEXT = "text"
+    CONSOLE = "console"
 
 
 def configure_logs(

@@ -58,7 +58,7 @@ def test_logs_of_libraries_look_like_ours() -> None:
     ("format_", "stream", "coloured", "is_json"),
     [
         (LogFormat.AUTO, Terminal(), True, False),
-        (LogFormat.TEXT, io.StringIO(), False, False),
+        (LogFormat.CONSOLE, io.StringIO(), False, False),
         (LogFormat.JSON, Terminal(), False, True),
     ],
 )

@@ -1,0 +1,88 @@
+"""Is the process alive, and is it ready: pure judgements, asked by the probes of the orchestrator.
+
+Liveness never asks the broker: restarting every replica because a broker is away makes an outage longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Phase(StrEnum):
+    """Where the process is in its life."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+
+
+class Reason(StrEnum):
+    """Why a probe answers as it does; these words stand in the body of the answer."""
+
+    OK = "ok"
+    STARTING = "starting"
+    DRAINING = "draining"
+    NO_CHAMPION = "no_champion"
+    NOT_JOINED = "not_joined"
+    STALLED_WORKER = "stalled_worker"
+    WORKER_ENDED = "worker_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to a probe; ``detail`` is one line for a person."""
+
+    ok: bool
+    reason: Reason
+    detail: str = ""
+
+
+ALIVE = Verdict(ok=True, reason=Reason.OK)
+
+
+class Probes(Protocol):
+    """What the admin server asks; called from several threads, must answer at once."""
+
+    def live(self) -> Verdict:
+        """Return whether the process should go on living."""
+        ...
+
+    def ready(self) -> Verdict:
+        """Return whether the process does its work."""
+        ...
+
+
+def liveness(now: float, last_beat: float, *, limit_s: float) -> Verdict:
+    """Judge by the age of the loop's last sign of life alone; both times are of one monotonic clock.
+
+    ``limit_s`` must exceed the longest time one guarded step may take.
+    """
+    age = now - last_beat
+    if age <= limit_s:
+        return ALIVE
+    detail = f"the worker gave its last sign of life {age:.0f} s ago; {limit_s:g} s are allowed"
+    return Verdict(ok=False, reason=Reason.STALLED_WORKER, detail=detail)
+
+
+def readiness(*, phase: Phase, has_champion: bool, is_joined: bool, live: Verdict) -> Verdict:
+    """Judge whether events are being scored; the first thing that is missing is named.
+
+    A member that has joined its group and owns no partition is ready: it is a spare.
+    """
+    if phase is Phase.DRAINING:
+        return Verdict(ok=False, reason=Reason.DRAINING, detail="the process was asked to stop and finishes its batch")
+    if not live.ok:
+        return live
+    if phase is Phase.STARTING:
+        return Verdict(ok=False, reason=Reason.STARTING, detail="the worker is being built")
+    if not has_champion:
+        return Verdict(
+            ok=False,
+            reason=Reason.NO_CHAMPION,
+            detail="there is no champion model yet; `tidemill train` or `tidemill models promote` gives one",
+        )
+    if not is_joined:
+        return Verdict(ok=False, reason=Reason.NOT_JOINED, detail="the consumer group has not been joined yet")
+    return ALIVE

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from service.health import ALIVE, Phase, Reason, Verdict, liveness, readiness
+
+STALLED = Verdict(ok=False, reason=Reason.STALLED_WORKER)
+
+
+@pytest.mark.parametrize(("now", "reason"), [(130.0, Reason.OK), (130.1, Reason.STALLED_WORKER)])
+def test_liveness_is_the_age_of_the_last_beat(now: float, reason: Reason) -> None:
+    """Nothing but the loop's own sign of life decides, and the limit itself is still alive."""
+    verdict = liveness(now, 100.0, limit_s=30.0)
+    assert (verdict.ok, verdict.reason) == (reason is Reason.OK, reason)
+
+
+@pytest.mark.parametrize(
+    ("phase", "has_champion", "is_joined", "live", "reason"),
+    [
+        (Phase.RUNNING, True, True, ALIVE, Reason.OK),
+        (Phase.RUNNING, True, False, ALIVE, Reason.NOT_JOINED),
+        (Phase.RUNNING, False, False, ALIVE, Reason.NO_CHAMPION),
+        (Phase.STARTING, False, False, ALIVE, Reason.STARTING),
+        (Phase.RUNNING, True, True, STALLED, Reason.STALLED_WORKER),
+        (Phase.DRAINING, True, True, STALLED, Reason.DRAINING),
+    ],
+)
+def test_readiness_names_the_first_thing_missing(
+    phase: Phase, reason: Reason, live: Verdict, *, has_champion: bool, is_joined: bool
+) -> None:
+    """The reason is the one a person must deal with first."""
+    verdict = readiness(phase=phase, has_champion=has_champion, is_joined=is_joined, live=live)
+    assert (verdict.ok, verdict.reason) == (reason is Reason.OK, reason)
