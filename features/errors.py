@@ -13,3 +13,11 @@ class SchemaError(FeatureError):
 
 class CodecError(FeatureError):
     """A codec cannot be built for this format and schema."""
+
+
+class EncodeError(FeatureError):
+    """An event cannot be written in this format: its values do not fit the schema."""
+
+
+class TableError(FeatureError):
+    """A file of events cannot be read at all; a bad line alone is a problem of that line instead."""

@@ -52,3 +52,26 @@ class Rejection:
 
 
 MAX_DETAIL_CHARS = 500  # it travels in a header of every dead letter
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one value; stands where the value would until its row is turned away."""
+
+    reason: Reason
+    detail: str
+
+    def at(self, row: int) -> Rejection:
+        """Return the rejection of a row for this problem, its detail cut to what a header may hold.
+
+        >>> Problem(Reason.UNDECODABLE, "not UTF-8").at(3).stage
+        <Stage.DECODE: 'decode'>
+        """
+        stage = Stage.DECODE if self.reason in _DECODE_REASONS else Stage.VALIDATE
+        detail = self.detail
+        if len(detail) > MAX_DETAIL_CHARS:
+            detail = detail[: MAX_DETAIL_CHARS - 1] + "…"
+        return Rejection(row=row, stage=stage, reason=self.reason, detail=detail)
+
+
+_DECODE_REASONS = frozenset({Reason.EMPTY, Reason.UNDECODABLE, Reason.TOO_LARGE})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -124,7 +125,7 @@ class Field:
         if isinstance(value, int | float) and not isinstance(value, bool):
             below = self.minimum is not None and value < self.minimum
             above = self.maximum is not None and value > self.maximum
-            if below or above or not math.isfinite(value):
+            if below or above or not _LIMITS[self.type][0] <= value <= _LIMITS[self.type][1]:
                 raise SchemaError(f"field {self.name!r}: default {value!r} is outside its own range")
 
     @property
@@ -134,6 +135,13 @@ class Field:
 
 
 _CAN_KEEP_NULL = frozenset({FieldType.DOUBLE, FieldType.FLOAT, FieldType.STRING})
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_LIMITS: Mapping[FieldType, tuple[float, float]] = {
+    FieldType.DOUBLE: (-sys.float_info.max, sys.float_info.max),
+    FieldType.FLOAT: (-_FLOAT32_MAX, _FLOAT32_MAX),
+    FieldType.INT: (-(2**31), 2**31 - 1),
+    FieldType.LONG: (-(2**63), 2**63 - 1),
+}
 _PYTHON_TYPES: Mapping[FieldType, type | tuple[type, ...]] = {
     FieldType.DOUBLE: (int, float),
     FieldType.FLOAT: (int, float),
@@ -162,6 +170,16 @@ class Roles:
     label: str | None = None
     passthrough: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse an empty path, and two passthrough paths that would share one output name."""
+        for path in (self.id, self.key, self.time, self.label, *self.passthrough):
+            if path is not None and ".." in f".{path}.":
+                raise SchemaError(f"path {path!r}: every step of a dotted path must be non-empty")
+        names = [path.rpartition(".")[2] for path in self.passthrough]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise SchemaError(f"output.passthrough has two paths ending in {', '.join(doubled)}: keep one of them")
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureSchema:
@@ -171,7 +189,7 @@ class FeatureSchema:
     roles: Roles = field(default_factory=Roles)
 
     def __post_init__(self) -> None:
-        """Refuse an empty schema, two fields of one name, and the label as a feature."""
+        """Refuse an empty schema, two fields of one name, the label as a feature, a field within a field."""
         if not self.fields:
             raise SchemaError("features.fields is empty: name at least one field")
         names = [f.name for f in self.fields]
@@ -180,6 +198,11 @@ class FeatureSchema:
             raise SchemaError(f"features.fields names {', '.join(doubled)} more than once")
         if self.roles.label is not None and any(f.source == self.roles.label for f in self.fields):
             raise SchemaError(f"the label {self.roles.label!r} must not be a feature: remove it from features.fields")
+        sources = {f.source for f in self.fields}
+        for f in self.fields:
+            parents = [".".join(f.path[:depth]) for depth in range(1, len(f.path))]
+            if not sources.isdisjoint(parents):
+                raise SchemaError(f"field {f.name!r}: {f.source} lies inside another field's value")
 
     @property
     def names(self) -> tuple[str, ...]:

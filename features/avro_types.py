@@ -1,0 +1,113 @@
+"""The writer schema, looked at before any byte: what a record of it can cost, and what it may not contain.
+
+Bytes from a stranger are decoded in this process, so a schema by which a few bytes could become millions
+of items, or a stack without end, is refused when it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import fastavro.schema
+
+from features.errors import CodecError
+
+AvroType: TypeAlias = str | list[Any] | dict[str, Any]
+NamedTypes: TypeAlias = Mapping[str, dict[str, Any]]
+
+MAX_EXPANDED_TYPES = 10_000  # a schema whose named types are used in each other can grow as 2^n
+MAX_SCHEMA_DEPTH = 100  # as Apache Avro has it
+_MIN_BYTES = {"boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "string": 1, "bytes": 1, "enum": 1}
+
+
+def load_writer_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], NamedTypes]:
+    """Return the parsed record schema and its named types by full name.
+
+    Raises:
+        CodecError: It is not a valid Avro record schema, is recursive, or could be made to allocate
+            without reading.
+    """
+    try:
+        parsed = fastavro.schema.parse_schema(dict(schema), _write_hint=False)
+    except RecursionError:
+        raise CodecError("the Avro writer schema is nested too deeply") from None
+    except Exception as error:
+        raise CodecError(f"the Avro writer schema is not valid: {type(error).__name__}: {error}") from error
+    if not isinstance(parsed, dict) or parsed.get("type") not in ("record", "error"):
+        raise CodecError("the Avro writer schema must be a record: events have named fields")
+    named: dict[str, dict[str, Any]] = {}
+    _name_types(parsed, named)
+    _Audit(named).cost(parsed, ())
+    return parsed, named
+
+
+def _name_types(node: AvroType, named: dict[str, dict[str, Any]]) -> None:
+    if isinstance(node, list):
+        for branch in node:
+            _name_types(branch, named)
+    elif isinstance(node, dict):
+        if node["type"] in ("record", "error", "enum", "fixed"):
+            named[node["name"]] = node
+        for child in _children(node):
+            _name_types(child, named)
+
+
+def _children(node: dict[str, Any]) -> list[AvroType]:
+    kind = node["type"]
+    if kind in ("record", "error"):
+        return [field["type"] for field in node["fields"]]
+    if kind == "array":
+        return [node["items"]]
+    return [node["values"]] if kind == "map" else [] if isinstance(kind, str) else [kind]
+
+
+class _Audit:
+    """Finds for each type the fewest bytes it can take and how many types it expands to."""
+
+    def __init__(self, named: NamedTypes) -> None:
+        self._named = named
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def cost(self, node: AvroType, within: tuple[str, ...]) -> tuple[int, int]:
+        """Return (fewest bytes, expanded types) of a type that stands within these named types."""
+        if isinstance(node, str):
+            return self._named_cost(node, within) if node in self._named else (_MIN_BYTES.get(node, 0), 1)
+        if isinstance(node, list):
+            costs = [self.cost(branch, within) for branch in node]
+            return 1 + min((c[0] for c in costs), default=0), self._bounded(costs)
+        if node["type"] in ("record", "error", "enum", "fixed"):
+            return self._named_cost(node["name"], within)
+        return self._unnamed_cost(node, within)
+
+    def _named_cost(self, name: str, within: tuple[str, ...]) -> tuple[int, int]:
+        if name in within:
+            raise CodecError(f"the Avro writer schema is recursive: {name} contains itself")
+        if len(within) >= MAX_SCHEMA_DEPTH:
+            raise CodecError(f"the Avro writer schema is nested deeper than {MAX_SCHEMA_DEPTH}")
+        if name not in self._known:
+            node = self._named[name]
+            if node["type"] == "fixed":
+                self._known[name] = (int(node["size"]), 1)
+            elif node["type"] == "enum":
+                self._known[name] = (1, 1)
+            else:
+                costs = [self.cost(field["type"], (*within, name)) for field in node["fields"]]
+                self._known[name] = (sum(c[0] for c in costs), self._bounded(costs))
+        return self._known[name]
+
+    def _unnamed_cost(self, node: dict[str, Any], within: tuple[str, ...]) -> tuple[int, int]:
+        kind = node["type"]
+        if kind not in ("array", "map"):
+            return self.cost(kind, within)
+        item = self.cost(node["items"] if kind == "array" else node["values"], within)
+        if item[0] == 0:
+            raise CodecError(f"the Avro writer schema has an {kind} of items of no size: a few bytes could be millions")
+        return 1, self._bounded([item])
+
+    @staticmethod
+    def _bounded(costs: list[tuple[int, int]]) -> int:
+        total = 1 + sum(c[1] for c in costs)
+        if total > MAX_EXPANDED_TYPES:
+            raise CodecError(f"the Avro writer schema expands to more than {MAX_EXPANDED_TYPES} types")
+        return total

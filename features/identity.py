@@ -1,0 +1,100 @@
+"""The roles beside the features: an event's id as text, its time as epoch milliseconds, and plain values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from features.rejection import Problem, Reason
+from features.values import LONG_BOUNDS, ZonelessMillis, describe, instant_ms
+
+
+def event_id(value: Any, *, path: str) -> str | Problem:
+    """Return an event's id as text; a number or a UUID is written out, nothing else is an id.
+
+    >>> event_id(42, path="id"), event_id("a-1", path="id")
+    ('42', 'a-1')
+    >>> event_id(None, path="txn.id").detail
+    'id (txn.id): it is null or absent'
+    """
+    if type(value) is str and value:
+        return value
+    if value is None or value == "":
+        return Problem(Reason.MISSING, f"id ({path}): it is {'empty' if value == '' else 'null or absent'}")
+    if isinstance(value, Problem):
+        return value
+    if type(value) is int or isinstance(value, UUID):
+        return str(value)
+    return Problem(Reason.WRONG_TYPE, f"id ({path}): expected text or an integer, got {describe(value)}")
+
+
+def event_time_ms(value: Any, *, path: str) -> int | Problem:  # noqa: PLR0911 - one line per kind of value
+    """Return an event's time in epoch milliseconds, rounded down.
+
+    An integer is epoch milliseconds already: its magnitude is never guessed at, so that the year of an
+    event cannot depend on how large a number looks. Text is ISO 8601 and needs its zone.
+
+    >>> event_time_ms("1970-01-01T00:00:01Z", path="t"), event_time_ms(1000, path="t")
+    (1000, 1000)
+    >>> event_time_ms("1970-01-01T00:00:01", path="t").reason
+    <Reason.WRONG_TYPE: 'wrong_type'>
+    """
+    if type(value) is int:
+        return _within_long(value, path)
+    if isinstance(value, Problem):
+        return value
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124 - NaN counts as null
+        return Problem(Reason.MISSING, f"time ({path}): it is null or absent")
+    if isinstance(value, float) and value.is_integer():
+        return _within_long(int(value), path)
+    if isinstance(value, ZonelessMillis):
+        return Problem(Reason.WRONG_TYPE, f"time ({path}): a local timestamp has no zone; send an instant")
+    if isinstance(value, str):
+        return _parsed_ms(value, path)
+    if isinstance(value, datetime):
+        return _zoned_ms(value, path)
+    return Problem(
+        Reason.WRONG_TYPE, f"time ({path}): expected epoch milliseconds or ISO 8601 with zone, got {describe(value)}"
+    )
+
+
+def _within_long(value: int, path: str) -> int | Problem:
+    if LONG_BOUNDS[0] <= value <= LONG_BOUNDS[1]:
+        return value
+    return Problem(Reason.OUT_OF_RANGE, f"time ({path}): {describe(value)} does not fit long")
+
+
+def _parsed_ms(text: str, path: str) -> int | Problem:
+    try:
+        return _zoned_ms(datetime.fromisoformat(text), path)
+    except ValueError:
+        return Problem(Reason.WRONG_TYPE, f"time ({path}): expected ISO 8601 with zone, got {describe(text)}")
+
+
+def _zoned_ms(instant: datetime, path: str) -> int | Problem:
+    if instant.tzinfo is None:
+        return Problem(Reason.WRONG_TYPE, f"time ({path}): {instant.isoformat()} has no zone; add Z or an offset")
+    return instant_ms(instant)
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line per kind of value
+    """Return a value as JSON knows it: raw bytes as Avro's own JSON does it, instants as epoch milliseconds.
+
+    >>> plain({"raw": b"ab", "n": [1, None]})
+    {'raw': 'ab', 'n': [1, None]}
+    """
+    if value is None or type(value) in (str, int, float, bool) or isinstance(value, Problem):
+        return value
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return instant_ms(value)
+    return int(value) if isinstance(value, int) else str(value)

@@ -1,0 +1,89 @@
+"""JSON events to columns: one object per record, UTF-8, as RFC 8259 has it and no laxer.
+
+``NaN`` and ``Infinity``, a byte-order mark, bytes that are not UTF-8, lone surrogates, a key that stands
+twice in one object, and anything after the object are refused.
+
+A record is read by a compiled decoder; one that this refuses for a number beyond every type is read again
+slowly, because such a number matters only where the schema looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from features.batch import Decoded
+from features.columns import build_batch
+from features.duplicate_keys import DuplicateKey, UniqueKeys, parse_unique
+from features.intake import DEFAULT_MAX_VALUE_BYTES, merged, sized_problem
+from features.paths import gather
+from features.rejection import Problem, Reason, Rejection
+from features.schema import FeatureSchema
+from features.values import describe
+
+
+class JsonCodec:
+    """Implements ``FeatureCodec`` for JSON values."""
+
+    def __init__(self, *, max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES) -> None:
+        self._max_value_bytes = max_value_bytes
+        self._read = msgspec.json.Decoder(dict[str, Any]).decode
+
+    def decode(self, values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+        """Return the columns of the readable values and a rejection for each of the others."""
+        unique = UniqueKeys(values)
+        read = self._read
+        events: list[dict[str, Any]] = []
+        rows: list[int] = []
+        rejections: list[Rejection] = []
+        for row, value in enumerate(values):
+            if value is None or not 0 < len(value) <= self._max_value_bytes:
+                rejections.append(sized_problem(value, max_bytes=self._max_value_bytes).at(row))
+                continue
+            try:
+                fast = read(value)
+                event = fast if unique.hold(value, fast) else read_slowly(value)
+            except Exception as error:  # whatever it is, it is this record's alone
+                event = _read_again(value, error=error)
+            if isinstance(event, Problem):
+                rejections.append(event.at(row))
+            else:
+                events.append(event)
+                rows.append(row)
+        return merged(build_batch(gather(events, schema, rows=rows), schema), rejections)
+
+
+def _read_again(value: bytes, *, error: Exception) -> dict[str, Any] | Problem:
+    """Return what the slow reader makes of a value where it knows better than the fast one."""
+    if isinstance(error, msgspec.ValidationError):
+        return read_slowly(value)
+    if isinstance(error, RecursionError):
+        return Problem(Reason.UNDECODABLE, "not JSON that can be read: nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(Reason.UNDECODABLE, f"not UTF-8: {error.reason}")
+    return Problem(Reason.UNDECODABLE, f"not JSON: {error}")
+
+
+def read_slowly(value: bytes) -> dict[str, Any] | Problem:
+    """Return the event, or why it is none; the careful path, which all oddities end in.
+
+    >>> read_slowly(b'{"a": 1, "a": 2}').detail
+    "the key 'a' stands twice in one object"
+    >>> read_slowly(b'{"a": 1e999}')
+    {'a': inf}
+    """
+    try:
+        event = parse_unique(value.decode())
+    except DuplicateKey as error:
+        return Problem(Reason.UNDECODABLE, str(error))
+    except UnicodeDecodeError as error:
+        return Problem(Reason.UNDECODABLE, f"not UTF-8: {error.reason}")
+    except RecursionError:
+        return Problem(Reason.UNDECODABLE, "not JSON that can be read: nested too deeply")
+    except ValueError as error:
+        return Problem(Reason.UNDECODABLE, f"not JSON: {error}")
+    if not isinstance(event, dict):
+        return Problem(Reason.WRONG_TYPE, f"the event: expected an object, got {describe(event)}")
+    return event

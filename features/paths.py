@@ -1,0 +1,98 @@
+"""Dotted paths into nested events: reading one value, and gathering a batch by purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from features.rejection import Problem, Reason
+from features.schema import FeatureSchema
+from features.values import describe
+
+Path: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Plain values of n events by purpose, not yet checked; every list has n items.
+
+    A value that could not even be reached is a ``Problem`` in its place.
+
+    Attributes:
+        rows: Row number of each event in the batch it came from.
+        fields: One list per field, in the order of the schema.
+        ids: None when the schema names no id path; likewise ``times`` and ``labels``.
+        times: Whatever stood at the time path.
+        labels: Whatever stood at the label path.
+        passthrough: By output name.
+    """
+
+    rows: Sequence[int]
+    fields: Sequence[Sequence[Any]]
+    ids: Sequence[Any] | None
+    times: Sequence[Any] | None
+    labels: Sequence[Any] | None
+    passthrough: Mapping[str, Sequence[Any]]
+
+
+def split(dotted: str) -> Path:
+    """Return the steps of a dotted path.
+
+    >>> split("payment.amount")
+    ('payment', 'amount')
+    """
+    return tuple(dotted.split("."))
+
+
+def read_paths(schema: FeatureSchema) -> list[Path]:
+    """Return every path that decoding reads: fields, then roles. The key is for publishing only."""
+    roles = schema.roles
+    dotted = [roles.id, roles.time, roles.label, *roles.passthrough]
+    return list(dict.fromkeys([*(f.path for f in schema.fields), *(split(path) for path in dotted if path)]))
+
+
+def value_at(event: Any, path: Path, *, behind: Path = ()) -> Any:
+    """Return the value at a path: None where it is null or absent, a problem where a step is no object.
+
+    ``behind`` are the steps that led to ``event`` itself, for the problem's line.
+
+    >>> value_at({"payment": {"amount": 3}}, ("payment", "amount"))
+    3
+    >>> value_at({"payment": 12}, ("payment", "amount")).detail
+    'payment: expected an object, got the number 12'
+    """
+    node = event
+    for depth, step in enumerate(path):
+        if node is None:
+            return None
+        if not isinstance(node, dict):
+            where = ".".join((*behind, *path[:depth])) or "the event"
+            return Problem(Reason.WRONG_TYPE, f"{where}: expected an object, got {describe(node)}")
+        node = node.get(step)
+    return node
+
+
+def values_at(events: Sequence[Mapping[str, Any]], path: Path) -> list[Any]:
+    """Return the value at a path of each event, as ``value_at`` gives it."""
+    if len(path) == 1:
+        step = path[0]
+        return [event.get(step) for event in events]
+    return [value_at(event, path) for event in events]
+
+
+def gather(events: Sequence[Mapping[str, Any]], schema: FeatureSchema, *, rows: Sequence[int]) -> Gathered:
+    """Return what a schema needs of these events, by purpose."""
+    roles = schema.roles
+
+    def role(dotted: str | None) -> list[Any] | None:
+        return None if dotted is None else values_at(events, split(dotted))
+
+    return Gathered(
+        rows=rows,
+        fields=[values_at(events, f.path) for f in schema.fields],
+        ids=role(roles.id),
+        times=role(roles.time),
+        labels=role(roles.label),
+        passthrough={split(path)[-1]: values_at(events, split(path)) for path in roles.passthrough},
+    )
