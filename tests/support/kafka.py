@@ -107,7 +107,7 @@ class KafkaCluster:
             BrokerFailed: a broker ended or was not ready in time; the message carries the end of its log.
         """
         self._security.prepare(self._directory)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # no leading dash
         formatting = [b.format(cluster_id, self._security.format_arguments()) for b in self._brokers.values()]
         for process, broker in zip(formatting, self._brokers.values(), strict=True):
             if process.wait(START_TIMEOUT_S):

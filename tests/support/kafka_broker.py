@@ -61,7 +61,7 @@ class KafkaBroker:
 
     def format(self, cluster_id: str, extra: list[str]) -> subprocess.Popen[bytes]:
         """Start writing the first metadata into the data folder; the caller waits for the returned process."""
-        arguments = ["format", "-t", cluster_id, "-c", str(self._settings_file), *extra]
+        arguments = ["format", f"--cluster-id={cluster_id}", "-c", str(self._settings_file), *extra]
         with self._log_file.open("ab") as log:
             return subprocess.Popen(self._java("kafka.tools.StorageTool", *arguments), stdout=log, stderr=log)
 

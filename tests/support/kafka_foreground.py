@@ -27,12 +27,15 @@ def main() -> int:
             return 3
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with tempfile.TemporaryDirectory(prefix="tidemill-kafka-") as folder, contextlib.suppress(KeyboardInterrupt):
-            with KafkaCluster(Path(folder, "cluster"), port=port) as cluster:
-                print(f"Apache Kafka is ready. bootstrap.servers: {cluster.bootstrap_servers}")
-                print("Topics are not created by themselves: use `tidemill topics create`.")
-                print("Ctrl-C ends it and removes its data.", flush=True)
-                signal.pause()
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            tempfile.TemporaryDirectory(prefix="tidemill-kafka-") as folder,
+            KafkaCluster(Path(folder, "cluster"), port=port) as cluster,
+        ):
+            print(f"Apache Kafka is ready. bootstrap.servers: {cluster.bootstrap_servers}")
+            print("Topics are not created by themselves: use `tidemill topics create`.")
+            print("Ctrl-C ends it and removes its data.", flush=True)
+            signal.pause()
     except (BrokerFailed, KafkaJarsMissing, JavaMissing) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
