@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,6 +60,29 @@ class FeatureBatch:
             times=None if self.times is None else self.times[positions],
             labels=None if self.labels is None else pick(self.labels),
             passthrough=None if self.passthrough is None else {k: pick(v) for k, v in self.passthrough.items()},
+        )
+
+    @staticmethod
+    def concatenate(batches: Sequence[FeatureBatch]) -> FeatureBatch:
+        """Return one batch of all the records of at least one batch of the same schema, in order."""
+        first = batches[0]
+        if len(batches) == 1:
+            return first
+
+        def joined(parts: Iterable[Sequence[Any] | None]) -> list[Any] | None:
+            present = [part for part in parts if part is not None]
+            return list(chain.from_iterable(present)) if len(present) == len(batches) else None
+
+        times = [batch.times for batch in batches if batch.times is not None]
+        extra = [batch.passthrough for batch in batches if batch.passthrough is not None]
+        return FeatureBatch(
+            schema=first.schema,
+            rows=np.concatenate([batch.rows for batch in batches]),
+            columns={name: np.concatenate([batch.columns[name] for batch in batches]) for name in first.columns},
+            ids=joined(batch.ids for batch in batches),
+            times=np.concatenate(times) if len(times) == len(batches) else None,
+            labels=joined(batch.labels for batch in batches),
+            passthrough={name: joined(part[name] for part in extra) or [] for name in extra[0]} if extra else None,
         )
 
 

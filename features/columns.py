@@ -20,7 +20,7 @@ from features.identity import event_id, event_time_ms, plain
 from features.paths import Gathered
 from features.rejection import Problem, Reason
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy
-from features.values import MAX_EXACT, describe, not_finite, settle
+from features.values import MAX_EXACT, describe, not_finite, settle, shape_problem
 
 Problems: TypeAlias = MutableMapping[int, Problem]
 """By position in the column; the first problem of a row is the one that is told."""
@@ -189,7 +189,7 @@ def _sequences(field: Field, values: Sequence[Any], *, length: int, problems: Pr
     blank = [_BLANK[field.type]] * length
     rows: list[Sequence[Any]] = []
     for position, value in enumerate(values):
-        problem = _shape_problem(field, value, length=length, where=where)
+        problem = _sequence_problem(field, value, length=length, where=where)
         if problem is not None:
             problems.setdefault(position, problem)
         absent = [None] * length if value is None and problem is None else blank
@@ -201,15 +201,7 @@ def _sequences(field: Field, values: Sequence[Any], *, length: int, problems: Pr
     return flat.reshape(len(rows), length)
 
 
-def _shape_problem(field: Field, value: Any, *, length: int, where: str) -> Problem | None:
-    if isinstance(value, Problem):
-        return value
-    if value is None:
-        missing = field.null is NullPolicy.REJECT
-        return Problem(Reason.MISSING, f"{where} ({field.source}): it is null or absent") if missing else None
-    if not isinstance(value, list | tuple):
-        expected = f"a list of {length} items of type {field.type}"
-        return Problem(Reason.WRONG_TYPE, f"{where}: expected {expected}, got {describe(value)}")
-    if len(value) != length:
-        return Problem(Reason.WRONG_LENGTH, f"{where}: expected {length} items, got {len(value)}")
-    return None
+def _sequence_problem(field: Field, value: Any, *, length: int, where: str) -> Problem | None:
+    if value is None and field.null is NullPolicy.REJECT:
+        return Problem(Reason.MISSING, f"{where} ({field.source}): it is null or absent")
+    return None if value is None else shape_problem(field.type, value, length=length, where=where)

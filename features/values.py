@@ -126,6 +126,22 @@ def not_finite(value: object, where: str) -> Problem:
     return Problem(Reason.NOT_FINITE, f"{where}: {describe(value)} is not finite")
 
 
+def shape_problem(kind: FieldType, value: Any, *, length: int, where: str) -> Problem | None:
+    """Return why a value is not a sequence of this many items, or None; the items are not looked at.
+
+    >>> shape_problem(FieldType.DOUBLE, [1, 2], length=3, where="field 'v'").detail
+    "field 'v': expected 3 items, got 2"
+    """
+    if isinstance(value, Problem):
+        return value
+    if not isinstance(value, list | tuple):
+        expected = f"a list of {length} items of type {kind}"
+        return Problem(Reason.WRONG_TYPE, f"{where}: expected {expected}, got {describe(value)}")
+    if len(value) != length:
+        return Problem(Reason.WRONG_LENGTH, f"{where}: expected {length} items, got {len(value)}")
+    return None
+
+
 def _settle_float(kind: FieldType, value: Any, where: str) -> Settled:
     if type(value) is int:
         if abs(value) > MAX_EXACT:

@@ -1,0 +1,69 @@
+"""What a file of events gives: rows of cells with their line numbers, whatever the file's format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from features.rejection import Reason
+from features.schema import Field
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """One line that gives no event, and why.
+
+    Attributes:
+        line: Line number in the file, the header being line 1; in Parquet the row, counted from 1.
+        reason: One of the documented reasons.
+        detail: One line for a person.
+    """
+
+    line: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowChunk:
+    """Some rows of a file, by column; a line is among the rows or among the problems.
+
+    Attributes:
+        lines: Line number of each row, ascending.
+        cells: By column name, one cell per row; only the columns asked for.
+        problems: Lines that are no rows.
+    """
+
+    lines: Sequence[int]
+    cells: Mapping[str, Sequence[Any]]
+    problems: Sequence[LineProblem]
+
+
+class TableFile(Protocol):
+    """A file of events with named columns; opening it checked that it can be read."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Return the names a path can have, in the file's order."""
+        ...
+
+    def chunks(self, wanted: Sequence[str], *, chunk_rows: int) -> Iterator[RowChunk]:
+        """Return the rows of these columns in pieces of at most ``chunk_rows``; memory is one piece.
+
+        Raises:
+            TableError: From here on the file cannot be read.
+        """
+        ...
+
+    def typed(self, cells: Sequence[Any], field: Field) -> list[Any]:
+        """Return plain values of a field's cells; a cell that cannot be one is a ``Problem``."""
+        ...
+
+    def instants(self, cells: Sequence[Any]) -> list[Any]:
+        """Return values of event times: epoch milliseconds, ISO 8601 text or datetimes; None if empty."""
+        ...
+
+    def plain(self, cells: Sequence[Any]) -> list[Any]:
+        """Return values of other roles; None where a cell is empty."""
+        ...
