@@ -11,6 +11,10 @@ class ModelMismatch(ModelError):
     """The model does not fit this service: fields, types, classes or library version."""
 
 
+class ScoresNotUsable(ModelError):
+    """The model answered with scores of the wrong shape or that are not finite numbers."""
+
+
 class ArtifactRefused(ModelError):
     """The artifact must not be opened or used: digest, format, size, untrusted type.
 
