@@ -1,0 +1,124 @@
+"""From labelled examples to a candidate: a fitted model that nobody has judged yet."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.constant import ConstantModel, constant_of
+from learning.errors import TrainingError
+from learning.estimators import DEFAULT_ESTIMATOR, EstimatorFactory, Unfitted, build_from_factory, build_named
+from learning.examples import Examples
+from learning.labels import choose_positive, class_counts
+from learning.splitting import Split, SplitRule, split
+from models.base import Task
+from models.inputs import to_input
+from models.sklearn_model import DEFAULT_THRESHOLD, SklearnModel
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSpec:
+    """How to learn.
+
+    Attributes:
+        task: What the score means.
+        estimator: A name of ``learning.estimators.FAMILIES``, or a user's factory.
+        positive: The class whose probability is the score; None: see ``choose_positive``.
+        threshold: Score at and above which it is predicted.
+        seed: Of the split and of the estimator.
+    """
+
+    task: Task
+    estimator: str | EstimatorFactory = DEFAULT_ESTIMATOR
+    positive: str | None = None
+    threshold: float = DEFAULT_THRESHOLD
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A fitted model with what it was and was not learnt from.
+
+    Attributes:
+        model: The model, as the service would score with it.
+        split: The examples on both sides; ``split.validation`` never touched the fit.
+        constant: The model that ignores its input, of the same training examples.
+        warnings: What the estimator complained of while it was fitted, each once.
+    """
+
+    model: SklearnModel
+    split: Split
+    constant: ConstantModel
+    warnings: tuple[str, ...] = ()
+
+
+def train(examples: Examples, *, spec: TrainingSpec, validation: Examples | None = None) -> Candidate:
+    """Fit a model on the examples, with a validation set apart.
+
+    Args:
+        examples: What there is to learn from.
+        spec: How to learn.
+        validation: A set given beforehand; then all examples are learnt from. None: one is split off.
+
+    Raises:
+        LabelError: The labels do not say what the score should be.
+        TrainingError: The split leaves nothing to learn, or the fit fails.
+        EstimatorError: The estimator cannot be built.
+    """
+    positive = check_labels(examples, spec=spec)
+    sides = _sides(examples, spec=spec, validation=validation)
+    if spec.task is Task.CLASSIFICATION and len(np.unique(sides.train.labels)) < 2:
+        raise TrainingError(
+            f"after setting validation aside ({sides.rule.value}) all training examples are of one class: "
+            f"give a validation set of your own with --validation"
+        )
+    unfitted = _unfitted(spec, sides.train)
+    estimator, complaints = _fit(unfitted, sides.train)
+    model = SklearnModel(
+        estimator,
+        schema=sides.train.batch.schema,
+        task=spec.task,
+        input=unfitted.input_kind,
+        positive=positive,
+        threshold=spec.threshold,
+    )
+    return Candidate(model, sides, constant_of(sides.train, task=spec.task, positive=positive), complaints)
+
+
+def check_labels(examples: Examples, *, spec: TrainingSpec) -> str | None:
+    """Return the positive class, or None for a regression and for many classes without a wish.
+
+    Raises:
+        LabelError: See ``choose_positive``.
+    """
+    if spec.task is Task.REGRESSION:
+        return None
+    return choose_positive(class_counts(examples.labels), spec.positive)
+
+
+def _sides(examples: Examples, *, spec: TrainingSpec, validation: Examples | None) -> Split:
+    if validation is None:
+        return split(examples, task=spec.task, rng=np.random.default_rng(spec.seed))
+    if len(validation) == 0:
+        raise TrainingError("the validation set holds no labelled example")
+    return Split(examples, validation, SplitRule.GIVEN)
+
+
+def _unfitted(spec: TrainingSpec, examples: Examples) -> Unfitted:
+    schema = examples.batch.schema
+    if isinstance(spec.estimator, str):
+        return build_named(spec.estimator, task=spec.task, schema=schema, seed=spec.seed)
+    return build_from_factory(spec.estimator, task=spec.task, schema=schema)
+
+
+def _fit(unfitted: Unfitted, examples: Examples) -> tuple[object, tuple[str, ...]]:
+    given = to_input(examples.batch.columns, schema=examples.batch.schema, kind=unfitted.input_kind)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fitted = unfitted.estimator.fit(given, examples.labels)
+    except Exception as error:  # whatever an estimator raises; its own words are the best we have
+        raise TrainingError(f"the fit failed with {type(error).__name__}: {error}") from error
+    return fitted, tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))

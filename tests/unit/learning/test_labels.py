@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learning.errors import LabelError, PositiveUnclear
+from learning.labels import choose_positive, class_name, numbers
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((True, "True", "TRUE", " true "), "true"),
+        ((1, 1.0, "1", "1.0", "1.00"), "1"),
+        (("fraud", " fraud "), "fraud"),
+        ((None, "", "  ", float("nan")), None),
+        ((1.5, "1.5"), "1.5"),
+    ],
+)
+def test_class_name_is_one_whatever_source_spells_it(values: tuple[object, ...], expected: str | None) -> None:
+    """A CSV, a Parquet file and an event that mean the same class give one class name."""
+    assert {class_name(value) for value in values} == {expected}
+
+
+@given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
+def test_class_name_is_settled_after_one_pass(value: object) -> None:
+    """A class name read back from a manifest is the same class."""
+    once = class_name(value)
+    assert class_name(once) == once
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted", "expected"),
+    [
+        ({"0": 90, "1": 10}, None, "1"),
+        ({"0": 10, "1": 90}, None, "1"),
+        ({"false": 5, "true": 9}, None, "true"),
+        ({"fraud": 5, "legit": 9}, "legit", "legit"),
+        ({"0": 5, "1": 9}, "0", "0"),
+        ({"a": 1, "b": 2, "c": 3}, None, None),
+        ({"a": 1, "b": 2, "c": 3}, "b", "b"),
+    ],
+)
+def test_choose_positive_follows_the_wish_or_the_plain_meaning(
+    counts: dict[str, int], wanted: str | None, expected: str | None
+) -> None:
+    """1 and true are positive by themselves, whichever is rarer; else the user's word holds."""
+    assert choose_positive(counts, wanted) == expected
+
+
+def test_choose_positive_asks_and_proposes_the_rarer() -> None:
+    """Labels that do not say it themselves are never sorted into an inverted score."""
+    with pytest.raises(PositiveUnclear, match=r"'legit'.*model\.positive: fraud' \(the rarer, 5 of 14\)"):
+        choose_positive({"legit": 9, "fraud": 5}, None)
+
+
+def test_choose_positive_refuses_an_unknown_wish() -> None:
+    """A misspelled positive class is told with the classes there are."""
+    with pytest.raises(PositiveUnclear, match="'froud', but the labels are fraud, legit"):
+        choose_positive({"legit": 9, "fraud": 5}, "froud")
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "no labels found"),
+        ({"0": 5}, "every label is '0'"),
+        ({str(i): 1 for i in range(101)}, "101 classes.*task: regression"),
+    ],
+)
+def test_choose_positive_refuses_what_is_no_classification(counts: dict[str, int], message: str) -> None:
+    """One class, none, or a number taken for a class is told before anything is fitted."""
+    with pytest.raises(LabelError, match=message):
+        choose_positive(counts, None)
+
+
+def test_numbers_reads_text_and_keeps_gaps() -> None:
+    """A regression's labels may come as text from a CSV; an absent one stays absent."""
+    assert numbers(["1.5", 2, None, "", 3.0]) == [1.5, 2.0, None, None, 3.0]
+
+
+@pytest.mark.parametrize("label", ["fraud", float("inf"), [1]])
+def test_numbers_refuses_what_is_no_finite_number(label: object) -> None:
+    """The line says which example, so that it can be found."""
+    with pytest.raises(LabelError, match="example 2"):
+        numbers([1.0, label])
