@@ -22,6 +22,10 @@ class SourceRefused(ConsumerError):
     """The cluster will not let us read: authorisation, a fatal client error. Policy: stop."""
 
 
+class SourceUnreachable(ConsumerError):
+    """No broker answers. Policy: a command stops (exit code 3); the service's own source just waits."""
+
+
 class WorkerStopped(ConsumerError):
     """The worker cannot go on and says why."""
 

@@ -24,7 +24,7 @@ from confluent_kafka import (
 )
 from confluent_kafka import TopicPartition as ClientPartition
 
-from consumer.errors import OffsetsLost, PollFailed, SourceRefused
+from consumer.errors import ConsumerError, OffsetsLost, PollFailed, SourceRefused, SourceUnreachable
 from consumer.records import RecordBatch
 from consumer.source import PartitionStatus
 from producer.records import Headers, NextOffsets, TopicPartition
@@ -134,7 +134,7 @@ class KafkaSource:
             # A partition may have gone and come back between two calls, committed further by somebody else:
             # what was read of it before is no longer ours to score. (Within one call the client sees to it.)
             raise PollFailed("the group was rebalanced while a batch was collected")
-        return self._columns(self._kept(messages))
+        return columns_of(self._kept(messages))
 
     def rewind(self) -> None:
         """Seek every owned partition to its committed offset, or to the first record delivered."""
@@ -263,24 +263,6 @@ class KafkaSource:
                     self._first[at] = message.offset() or 0
         return kept
 
-    def _columns(self, messages: Sequence[Message]) -> RecordBatch | None:
-        if not messages:
-            return None
-
-        def headers(row: int) -> Headers:
-            found: Any = messages[row].headers()
-            return found or ()
-
-        return RecordBatch(
-            topics=[message.topic() or "" for message in messages],
-            partitions=np.array([message.partition() for message in messages], dtype=np.int32),
-            offsets=np.array([message.offset() for message in messages], dtype=np.int64),
-            timestamps_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-            keys=[message.key() for message in messages],
-            values=[message.value() for message in messages],
-            headers=headers,
-        )
-
     def _seek(self, at: TopicPartition, offset: int) -> None:
         for attempt in range(SEEK_ATTEMPTS):
             try:
@@ -329,3 +311,64 @@ class KafkaSource:
                 at = TopicPartition(topic, int(number))
                 if at in self._owned:
                     yield at, partition
+
+
+class KafkaReader:
+    """Reads all partitions of some topics from outside any group."""
+
+    def __init__(self, conf: Mapping[str, Any], *, topics: Sequence[str], start: Literal["earliest", "latest"]) -> None:
+        """Connect and begin at one end of the topics, or raise ``SourceRefused`` or ``SourceUnreachable``."""
+        self._client = Consumer(
+            {**conf, "group.id": "tidemill-reader", "enable.auto.commit": False, "isolation.level": "read_committed"}
+        )
+        offset = OFFSET_BEGINNING if start == "earliest" else OFFSET_END
+        try:
+            self._client.assign([ClientPartition(t, p, offset) for t in topics for p in self._partitions(t)])
+        except ConsumerError:
+            self.close()
+            raise
+
+    def read(self, *, max_records: int, timeout: float) -> RecordBatch | None:
+        """Block for one record, then take what is there."""
+        messages = self._client.consume(1, timeout)
+        if messages:
+            messages += self._client.consume(max_records - 1, 0) if max_records > 1 else []
+        for message in messages:
+            error = message.error()
+            if error is not None and (error.code() in _REFUSED or error.fatal()):
+                raise SourceRefused(f"reading {message.topic()}: {error.str()} ({error.name()})")
+        return columns_of([message for message in messages if message.error() is None])
+
+    def close(self) -> None:
+        """Release the client."""
+        with contextlib.suppress(KafkaException, RuntimeError):
+            self._client.close()
+
+    def _partitions(self, topic: str) -> list[int]:
+        try:
+            found = self._client.list_topics(topic, timeout=COMMITTED_TIMEOUT_S).topics[topic]
+        except KafkaException as exception:
+            raise SourceUnreachable(f"looking up topic {topic}: {exception.args[0]}") from exception
+        if found.error is not None:
+            raise SourceRefused(f"topic {topic}: {found.error.str()}; create it with 'tidemill topics create'")
+        return list(found.partitions)
+
+
+def columns_of(messages: Sequence[Message]) -> RecordBatch | None:
+    """Return the messages as columns, or None when there are none."""
+    if not messages:
+        return None
+
+    def headers(row: int) -> Headers:
+        found: Any = messages[row].headers()
+        return found or ()
+
+    return RecordBatch(
+        topics=[message.topic() or "" for message in messages],
+        partitions=np.array([message.partition() for message in messages], dtype=np.int32),
+        offsets=np.array([message.offset() for message in messages], dtype=np.int64),
+        timestamps_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
+        keys=[message.key() for message in messages],
+        values=[message.value() for message in messages],
+        headers=headers,
+    )

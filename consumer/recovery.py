@@ -64,23 +64,35 @@ class Recovery:
             self._find_the_guilty(batch, error)
         if isinstance(error, AbortRequired):
             self._telemetry.transaction("aborted", str(error))
-            self._settle_by(self._sink.abort)
+            self._settle_by(self._sink.abort, again=self._sink.reopen)
         elif isinstance(error, RecreateRequired):
             # A transaction that outlived its time is fenced by its coordinator: that is no second owner.
             expired = self._monotonic() - began_at >= self._transaction_timeout
             if isinstance(error, ProducerFenced) and not expired:
                 self._note_fencing(error)
             self._telemetry.transaction("recreated", str(error))
-            self._settle_by(self._sink.reopen)
+            self._settle_by(self._sink.reopen, again=self._sink.reopen)
         else:
             raise error
         pause = self._brake.failed(first_offsets(batch))
         self.rewind()
         self._pause(pause)
 
-    def open_sink(self) -> None:
-        """Open the sink, for as long as it takes; a predecessor's open transaction is settled by it."""
-        self._settle_by(self._sink.open)
+    def open_sink(self, learn: Callable[[], None]) -> None:
+        """Open the sink and then ``learn`` from it, for as long as it takes.
+
+        A predecessor's open transaction is settled by it.
+        """
+
+        def first() -> None:
+            self._sink.open()
+            learn()
+
+        def again() -> None:
+            self._sink.reopen()
+            learn()
+
+        self._settle_by(first, again=again)
 
     def rewind(self) -> None:
         """Go back to what is committed; where that fails, leave and come back as a new member."""
@@ -93,7 +105,7 @@ class Recovery:
             with self._watchdog.step("restart", self._step_timeout):
                 self._source.restart()  # a new member starts from what is committed, too
 
-    def _settle_by(self, act: Callable[[], None]) -> None:
+    def _settle_by(self, act: Callable[[], None], *, again: Callable[[], None]) -> None:
         """Do what makes the last outcome definite; until it has succeeded no record moves."""
         pause = FIRST_PAUSE_S
         while True:
@@ -106,7 +118,7 @@ class Recovery:
                 self._telemetry.transaction("recreated", str(error))
                 self._pause(pause)
                 pause = min(MAX_PAUSE_S, pause * 2)
-                act = self._sink.reopen
+                act = again
             else:
                 return
 

@@ -19,8 +19,8 @@ class Telemetry(Protocol):
         """``count`` records of ``topic`` were polled."""
         ...
 
-    def records_scored(self, count: int, *, version: str, role: str) -> None:
-        """``count`` scores by ``version`` are committed."""
+    def records_scored(self, count: int, *, version: str, role: str, sample: Sequence[float] = ()) -> None:
+        """``count`` scores by ``version`` are committed; ``sample`` is a bounded sample of their values."""
         ...
 
     def dead_lettered(self, reason: Reason, count: int) -> None:
@@ -68,7 +68,7 @@ class NullTelemetry:
     def records_consumed(self, topic: str, count: int) -> None:
         """Ignore."""
 
-    def records_scored(self, count: int, *, version: str, role: str) -> None:
+    def records_scored(self, count: int, *, version: str, role: str, sample: Sequence[float] = ()) -> None:
         """Ignore."""
 
     def dead_lettered(self, reason: Reason, count: int) -> None:

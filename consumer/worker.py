@@ -32,7 +32,7 @@ from producer.sink import RecordSink
 STATUS_INTERVAL_S = 1.0
 POLL_TIMEOUT_S = 0.5  # how long a stop can go unnoticed while nothing arrives
 WAIT_FOR_CHAMPION_S = 0.2
-END_TO_END_SAMPLE = 100
+SAMPLE = 100  # values of a batch that telemetry is shown, at most about twice as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +123,9 @@ class ScoringWorker:
         return self._stop.is_set()
 
     @property
-    def is_assigned(self) -> bool:
-        """Return whether this member owns a partition."""
-        return self._is_open and bool(self._source.owned)
+    def is_joined(self) -> bool:
+        """Return whether this process takes part in the group; a member without partitions is a spare."""
+        return self._is_open and self._source.assignments > 0
 
     def run(self) -> None:
         """Work until ``stop``; then leave the group.
@@ -182,9 +182,8 @@ class ScoringWorker:
             return
         self._telemetry.waiting("")
         self._is_open = True  # from here on there is something to close
-        self._recovery.open_sink()
+        self._recovery.open_sink(lambda: self._publisher.learn_topics(self._output_topics))
         with self._watchdog.step("open", self._limits.step_timeout):
-            self._publisher.learn_topics(self._output_topics)
             self._source.open()
 
     def _poll(self) -> RecordBatch | None:
@@ -223,7 +222,7 @@ class ScoringWorker:
         except ProducerError as error:
             self._recovery.undo(batch, error, began_at=began_at)
             return 0
-        self._acknowledge(batch, live.version, sent, stopwatch)
+        self._acknowledge(batch, scored, sent, stopwatch)
         return len(batch)
 
     def _score(self, batch: RecordBatch, live: LiveModel, stopwatch: Stopwatch) -> ScoredBatch:
@@ -233,15 +232,22 @@ class ScoringWorker:
         stopwatch.lap("score")
         return ScoredBatch(live, scored.features, scored.scores, [*rejections, *scored.rejections])
 
-    def _acknowledge(self, batch: RecordBatch, version: str, sent: Sequence[Outgoing], stopwatch: Stopwatch) -> None:
+    def _acknowledge(
+        self, batch: RecordBatch, scored: ScoredBatch, sent: Sequence[Outgoing], stopwatch: Stopwatch
+    ) -> None:
         """Count, only now that it is committed."""
         self._brake.succeeded(batch.next_offsets())
         telemetry, reasons = self._telemetry, count_reasons(sent)
         telemetry.transaction("committed")
-        telemetry.records_scored(len(sent) - sum(reasons.values()), version=version, role="champion")
+        telemetry.records_scored(
+            len(sent) - sum(reasons.values()),
+            version=scored.live.version,
+            role="champion",
+            sample=scored.scores.score[:: max(1, len(batch) // SAMPLE)].tolist(),
+        )
         for reason, count in reasons.items():
             telemetry.dead_lettered(reason, count)
-        step = max(1, len(batch) // END_TO_END_SAMPLE)
+        step = max(1, len(batch) // SAMPLE)
         ages = (self._now_ms() - batch.timestamps_ms[::step]) / 1000
         telemetry.batch_done(len(batch), stages=stopwatch.laps, end_to_end=ages.tolist())
 

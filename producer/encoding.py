@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import fastavro
 import msgspec
@@ -100,9 +100,9 @@ def score_record_schema(passthrough: Sequence[str] = ()) -> dict[str, Any]:
 class JsonScoreEncoder:
     """Scores as JSON objects."""
 
-    def __init__(self, *, service: str, model_name: str, with_probabilities: Literal["yes", "no"] = "no") -> None:
+    def __init__(self, *, service: str, model_name: str, with_probabilities: bool = False) -> None:
         """Keep what is the same in every record."""
-        self._rows = _Rows(service, model_name, with_probabilities)
+        self._rows = _Rows(service, model_name, with_probabilities=with_probabilities)
         self._encoder = msgspec.json.Encoder()
 
     def encode(self, columns: ScoreColumns) -> list[bytes]:
@@ -119,10 +119,10 @@ class AvroScoreEncoder:
         service: str,
         model_name: str,
         passthrough: Sequence[str] = (),
-        with_probabilities: Literal["yes", "no"] = "no",
+        with_probabilities: bool = False,
     ) -> None:
         """Parse the schema once."""
-        self._rows = _Rows(service, model_name, with_probabilities)
+        self._rows = _Rows(service, model_name, with_probabilities=with_probabilities)
         self._passthrough = list(passthrough)
         self._schema = fastavro.parse_schema(score_record_schema(passthrough))
 
@@ -141,10 +141,10 @@ class AvroScoreEncoder:
 class _Rows:
     """The records of a batch as plain mappings, in the order of ``RESERVED_FIELDS``."""
 
-    def __init__(self, service: str, model_name: str, with_probabilities: Literal["yes", "no"]) -> None:
+    def __init__(self, service: str, model_name: str, *, with_probabilities: bool) -> None:
         self._service = service
         self._model_name = model_name
-        self._with_probabilities = with_probabilities == "yes"
+        self._with_probabilities = with_probabilities
 
     def of(self, columns: ScoreColumns) -> list[dict[str, Any]]:
         said = columns.scores

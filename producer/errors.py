@@ -44,6 +44,10 @@ class RecreateRequired(ProducerError):
     """
 
 
+class BrokerUnreachable(RecreateRequired):
+    """No broker answers. Policy: try again for as long as the service runs; a command stops (exit code 3)."""
+
+
 class ProducerFenced(RecreateRequired):
     """Another live process has opened a producer with the same transactional id.
 

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from producer.errors import (
     AbortRequired,
+    BrokerUnreachable,
     DeliveryFailed,
     ProducerError,
     ProducerFenced,
@@ -52,6 +53,15 @@ _REFUSED = frozenset(
         KafkaError._UNKNOWN_PARTITION,
     }
 )
+_AWAY = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._RESOLVE,
+        KafkaError._TIMED_OUT,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+    }
+)
 _RECORD_AT_FAULT = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,
@@ -75,7 +85,9 @@ def policy_of(error: KafkaError, step: str) -> ProducerError:
         return RecreateRequired(line)
     if error.txn_requires_abort():
         return AbortRequired(line)
-    # Timeouts and whatever is not understood: the outcome is unknown, so the producer must go.
+    if code in _AWAY:
+        return BrokerUnreachable(line)
+    # What is not understood: the outcome is unknown, so the producer must go.
     return RecreateRequired(line)
 
 

@@ -121,6 +121,11 @@ def _ends(client: Mapping[str, Any], topics: Sequence[str], level: str) -> dict[
         consumer.close()
 
 
+def end_of_data(client: Mapping[str, Any], topic: str) -> dict[tuple[str, int], int]:
+    """Return the log end offsets of a topic that is written without transactions: last record + 1."""
+    return _ends(client, [topic], "read_uncommitted")
+
+
 def committed_offsets(client: Mapping[str, Any], group: str) -> dict[tuple[str, int], int]:
     """Return the next offsets a group has committed."""
     admin = AdminClient(dict(client))

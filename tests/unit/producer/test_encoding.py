@@ -55,7 +55,7 @@ def test_json_score_carries_every_documented_field_bit_for_bit() -> None:
 
 def test_json_score_names_each_class_when_probabilities_are_asked_for() -> None:
     """Probabilities are a map by class name, in the model's own order of classes."""
-    encoder = JsonScoreEncoder(service="fraud", model_name="cards", with_probabilities="yes")
+    encoder = JsonScoreEncoder(service="fraud", model_name="cards", with_probabilities=True)
     assert json.loads(encoder.encode(columns())[0])["probabilities"] == {"no": 0.75, "yes": 0.25}
 
 

@@ -1,0 +1,179 @@
+"""Composition: the only place where adapters are chosen and parts are put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from consumer.kafka import KafkaSource
+from consumer.outgoing import Outbox
+from consumer.scoring import BatchScorer
+from consumer.source import RecordSource
+from consumer.telemetry import Telemetry
+from consumer.watchdog import Watchdog
+from consumer.worker import Limits, ScoringWorker
+from features.codec import FeatureCodec
+from features.encoding import EventEncoder, build_encoder
+from features.formats import build_codec
+from models.champion import Champion, ChampionHandle, ChampionListener
+from models.store import ModelStore
+from models.stores import open_store
+from producer.encoding import AvroScoreEncoder, JsonScoreEncoder, ScoreEncoder
+from producer.kafka import KafkaPlainSink, KafkaSink
+from producer.sink import RecordSink
+from service.admin import AdminServer
+from service.clients import consumer_conf, producer_conf, start_policy
+from service.metrics import PrometheusTelemetry
+from service.probes import WorkerProbes
+from service.settings import Settings
+
+
+def epoch_ms() -> int:
+    """Return the wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringService:
+    """Everything one scoring process runs; ``service/runner.py`` starts and stops it."""
+
+    worker: ScoringWorker
+    champion: ChampionHandle
+    admin: AdminServer
+    watchdog: Watchdog
+    probes: WorkerProbes
+
+
+def build_scoring_service(settings: Settings, *, transactional_id: str) -> ScoringService:
+    """Put a scoring process together on Apache Kafka; nothing is connected or started yet."""
+    registry = CollectorRegistry()
+    telemetry = PrometheusTelemetry(settings.name, registry)
+    champion = build_champion(settings, listener=telemetry)
+    watchdog = Watchdog()
+    source = KafkaSource(
+        consumer_conf(settings, client_id=transactional_id),
+        group_id=settings.groups.score,
+        topics=settings.topics.features,
+        start=start_policy(settings),
+        on_rebalance=telemetry.rebalanced,
+    )
+    worker = build_worker(
+        settings,
+        source=source,
+        sink=build_sink(settings, transactional_id=transactional_id),
+        champion=champion,
+        telemetry=telemetry,
+        watchdog=watchdog,
+    )
+    probes = WorkerProbes(worker, champion=champion, watchdog=watchdog)
+    admin = AdminServer(settings.admin.host, settings.admin.port, probes=probes, registry=registry)
+    return ScoringService(worker, champion, admin, watchdog, probes)
+
+
+def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embedded broker
+    settings: Settings,
+    *,
+    source: RecordSource,
+    sink: RecordSink,
+    champion: Champion,
+    telemetry: Telemetry,
+    watchdog: Watchdog,
+    now_ms: Callable[[], int] = epoch_ms,
+) -> ScoringWorker:
+    """Put a worker together around a source and a sink."""
+    return ScoringWorker(
+        source,
+        sink,
+        champion=champion,
+        scorer=BatchScorer(build_event_codec(settings), settings.feature_schema()),
+        outbox=Outbox(
+            build_score_encoder(settings),
+            scores_topic=settings.topics.scores,
+            dead_letters_topic=settings.topics.dead_letters,
+            service=settings.name,
+            now_ms=now_ms,
+        ),
+        limits=Limits(
+            max_records=settings.batch.max_records,
+            max_bytes=settings.batch.max_bytes,
+            linger=settings.batch.linger.total_seconds(),
+            transaction_timeout=settings.transaction.timeout.total_seconds(),
+            when_missing=settings.model.when_missing,
+        ),
+        telemetry=telemetry,
+        watchdog=watchdog,
+        output_topics=(settings.topics.scores, settings.topics.dead_letters),
+        now_ms=now_ms,
+    )
+
+
+def build_sink(settings: Settings, *, transactional_id: str) -> RecordSink:
+    """Return the sink for the delivery that was asked for."""
+    timeout = settings.transaction.timeout.total_seconds()
+    if settings.delivery == "exactly_once":
+        conf = producer_conf(settings, client_id=transactional_id)
+        return KafkaSink(conf, transactional_id=transactional_id, transaction_timeout=timeout)
+    return build_plain_sink(settings, client_id=transactional_id)
+
+
+def build_plain_sink(settings: Settings, *, client_id: str) -> KafkaPlainSink:
+    """Return a sink without transactions, as ``publish`` uses it."""
+    conf = producer_conf(settings, client_id=client_id)
+    conf.pop("transaction.timeout.ms", None)
+    return KafkaPlainSink(conf, flush_timeout=settings.transaction.timeout.total_seconds())
+
+
+def build_store(settings: Settings) -> ModelStore:
+    """Open the model store of the service."""
+    return open_store(str(settings.model_store_path), settings.model.name)
+
+
+def build_champion(settings: Settings, *, listener: ChampionListener | None = None) -> ChampionHandle:
+    """Return the handle of the live model; it looks at the store when it is started or refreshed."""
+    return ChampionHandle(
+        build_store(settings),
+        service_schema=settings.feature_schema(),
+        trusted_types=settings.model.trusted_types,
+        refresh_interval=settings.model.refresh_interval.total_seconds(),
+        listener=listener,
+    )
+
+
+def build_event_codec(settings: Settings) -> FeatureCodec:
+    """Return the codec that reads feature events."""
+    return build_codec(
+        settings.features.format, avro_schema=read_avro_schema(settings), schema=settings.feature_schema()
+    )
+
+
+def build_event_encoder(settings: Settings) -> EventEncoder:
+    """Return the encoder that ``publish`` writes feature events with."""
+    return build_encoder(
+        settings.features.format, avro_schema=read_avro_schema(settings), schema=settings.feature_schema()
+    )
+
+
+def build_score_encoder(settings: Settings) -> ScoreEncoder:
+    """Return the encoder of score records."""
+    if settings.output.format == "avro":
+        names = [path.rsplit(".", 1)[-1] for path in settings.output.passthrough]
+        return AvroScoreEncoder(
+            service=settings.name,
+            model_name=settings.model.name,
+            passthrough=names,
+            with_probabilities=settings.output.probabilities,
+        )
+    return JsonScoreEncoder(
+        service=settings.name, model_name=settings.model.name, with_probabilities=settings.output.probabilities
+    )
+
+
+def read_avro_schema(settings: Settings) -> Mapping[str, Any] | None:
+    """Return the events' writer schema from its file, or None for JSON."""
+    path = settings.avro_schema_path
+    return None if path is None else msgspec.json.decode(path.read_bytes(), type=dict[str, Any])

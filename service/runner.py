@@ -1,0 +1,55 @@
+"""Start a scoring process, end it on a signal, and leave cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+
+from consumer.worker import ScoringWorker
+from service.bootstrap import ScoringService
+
+EXIT_FORCED = 1
+
+
+def run_scoring_service(service: ScoringService) -> None:
+    """Run until SIGTERM or SIGINT; the batch in hand is finished first. A second signal ends the process at once.
+
+    Raises:
+        ConsumerError: The worker cannot go on.
+        ProducerError: The cluster refuses what the worker needs.
+    """
+    log = structlog.stdlib.get_logger("tidemill")
+    service.watchdog.start()
+    service.admin.start()
+    service.champion.start()
+    log.info("Scoring service started", admin_port=service.admin.port)
+    try:
+        with signals_stop(service.worker):
+            service.worker.run()
+    finally:
+        service.champion.stop()
+        service.admin.stop()
+        service.watchdog.stop()
+    log.info("Scoring service stopped")
+
+
+@contextmanager
+def signals_stop(worker: ScoringWorker) -> Iterator[None]:
+    """Let SIGTERM and SIGINT stop the worker while the block runs; the handlers only set a flag."""
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if worker.is_stopping:
+            os._exit(EXIT_FORCED)  # correctness never needs a clean exit
+        worker.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,107 @@
+"""What `publish` and `tail` do, apart from their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from consumer.kafka import KafkaReader
+from features.paths import split, value_at
+from features.rejection import Problem
+from features.tables import read_events
+from producer.encoding import score_record_schema
+from producer.publishing import Event, EventPublisher
+from service.bootstrap import build_event_encoder, build_plain_sink, read_avro_schema
+from service.clients import consumer_conf
+from service.progress import progress
+from service.settings import Settings
+from service.tail_view import Decoder, LineOf, avro_decoder, json_decoder
+
+READ_RECORDS = 500
+READ_TIMEOUT_S = 0.5
+SHOWN_PROBLEMS = 5
+
+
+def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Callable[[str], None]) -> int:
+    """Publish the rows of a file; return the number of rows that are no events.
+
+    Raises:
+        FeatureError: The file cannot be read as events at all.
+        ProducerError: The cluster refuses an event or the topic.
+    """
+    schema = settings.feature_schema()
+    encoder = build_event_encoder(settings)
+    key_of = _key_reader(schema.roles.key)
+    sink = build_plain_sink(settings, client_id=f"{settings.name}-publish")
+    sink.open()
+    topic = settings.topics.features[0]
+    refused = 0
+    try:
+        sink.partition_count(topic)
+        publisher = EventPublisher(sink, topic, rate=rate)
+        with progress(f"Publishing to {topic}", unit="events") as bar:
+            for chunk in read_events(file, schema, chunk_rows=_chunk_rows(rate)):
+                bar.advance(publisher.publish(Event(key_of(event), encoder.encode(event)) for event in chunk.events))
+                for problem in chunk.problems[: max(0, SHOWN_PROBLEMS - refused)]:
+                    say(f"line {problem.line}: {problem.detail}")
+                refused += len(chunk.problems)
+    finally:
+        sink.close()
+    say(f"published {publisher.published} events to {topic}" + (f", left out {refused} rows" if refused else ""))
+    return refused
+
+
+def follow(  # noqa: PLR0913 - what, from where, how many and how are four different things
+    settings: Settings,
+    stream: str,
+    *,
+    start: Literal["earliest", "latest"],
+    limit: int | None,
+    line: LineOf,
+    show: Callable[[str], None],
+) -> None:
+    """Show records of a stream as they are committed, until ``limit`` or an interrupt."""
+    topics = {
+        "features": list(settings.topics.features),
+        "scores": [settings.topics.scores],
+        "dead-letters": [settings.topics.dead_letters],
+    }[stream]
+    decode = _decoder(settings, stream)
+    reader = KafkaReader(consumer_conf(settings, client_id=f"{settings.name}-tail"), topics=topics, start=start)
+    shown = 0
+    try:
+        while limit is None or shown < limit:
+            wanted = READ_RECORDS if limit is None else min(READ_RECORDS, limit - shown)
+            batch = reader.read(max_records=wanted, timeout=READ_TIMEOUT_S)
+            for row in range(0 if batch is None else len(batch)):
+                if batch is not None:
+                    show(line(batch, row, decode))
+                shown += 1
+    finally:
+        reader.close()
+
+
+def _decoder(settings: Settings, stream: str) -> Decoder:
+    if stream == "scores" and settings.output.format == "avro":
+        return avro_decoder(score_record_schema([path.rsplit(".", 1)[-1] for path in settings.output.passthrough]))
+    schema = read_avro_schema(settings) if stream != "scores" else None
+    return json_decoder if schema is None else avro_decoder(schema)
+
+
+def _key_reader(dotted: str | None) -> Callable[[Mapping[str, Any]], bytes | None]:
+    """Return what takes the record key from an event: the text of the value at the key's path."""
+    if dotted is None:
+        return lambda _event: None
+    path = split(dotted)
+
+    def key_of(event: Mapping[str, Any]) -> bytes | None:
+        value = value_at(event, path)
+        return None if value is None or isinstance(value, Problem) else str(value).encode()
+
+    return key_of
+
+
+def _chunk_rows(rate: float | None) -> int:
+    """Return how many rows go at once: a tenth of a second's worth when a rate is asked for."""
+    return 5_000 if rate is None else max(1, min(5_000, int(rate / 10)))
