@@ -39,7 +39,7 @@ def configure_logs(
     Raises:
         ValueError: No such level.
     """
-    out = sys.stderr if stream is None else stream
+    out: TextIO | _Stderr = _Stderr() if stream is None else stream
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -75,11 +75,24 @@ def client_logger() -> logging.Logger:
     return logging.getLogger(CLIENT_LOGGER)
 
 
-def _renderers(format: LogFormat, out: TextIO) -> list[Processor]:  # noqa: A002 - the name of the setting
+def _renderers(format: LogFormat, out: TextIO | _Stderr) -> list[Processor]:  # noqa: A002 - the name of the setting
     is_terminal = out.isatty()
     if format is LogFormat.JSON or (format is LogFormat.AUTO and not is_terminal):
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)]
+
+
+class _Stderr:
+    """Whatever ``sys.stderr`` is at the moment: a live view on the terminal puts itself there while it shows."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 class Repeats:

@@ -54,7 +54,7 @@ class PrometheusTelemetry:
         """Count polled records."""
         self._instruments.add(table.RECORDS_CONSUMED, count, topic=topic)
 
-    def records_scored(self, count: int, *, version: str, role: str) -> None:
+    def records_scored(self, count: int, *, version: str, role: str, sample: Sequence[float] = ()) -> None:  # noqa: ARG002 - values are not a metric
         """Count committed scores; the oldest version goes when there are more than the table keeps."""
         self._instruments.add(table.RECORDS_SCORED, count, version=version, role=role)
         self._versions.pop(version, None)
