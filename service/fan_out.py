@@ -8,20 +8,12 @@ from typing import Literal, Protocol
 from consumer.source import PartitionStatus
 from consumer.telemetry import Telemetry, TransactionOutcome
 from features.rejection import Reason
-from models.champion import LiveModel
+from models.champion import ChampionListener, LiveModel
 from producer.records import TopicPartition
 
 
-class ServiceTelemetry(Telemetry, Protocol):
+class ServiceTelemetry(Telemetry, ChampionListener, Protocol):
     """What a scoring process reports: the facts of the stream and those of its live model."""
-
-    def model_swapped(self, previous: LiveModel | None, live: LiveModel) -> None:
-        """``live`` scores from the next batch on."""
-        ...
-
-    def model_load_failed(self, version: str, reason: str, detail: str) -> None:
-        """A version was not taken live; the one before stays."""
-        ...
 
 
 class FanOutTelemetry:

@@ -152,7 +152,8 @@ MODEL_SWAPS = CounterMetric(
 MODEL_LOAD_FAILURES = CounterMetric(
     "model_load_failures_total",
     "failures",
-    "Versions that were not taken live, or were taken back (`unusable`: failed on every record), by reason.",
+    "Versions that were not taken live, or were taken back (`unusable`: failed on every record), by reason."
+    " `unreadable` also counts outages of the store itself.",
     (Label("reason", (*REFUSAL_REASONS, "unusable")),),
 )
 

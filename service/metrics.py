@@ -154,9 +154,12 @@ class PrometheusTelemetry:
         self._log.info("Model swapped", model_version=live.version, previous=before, kind=kind)
 
     def model_load_failed(self, version: str, reason: str, detail: str) -> None:
-        """Count a version that was not taken live; what was live stays so."""
+        """Count a version that was not taken live, or (no version) a store that cannot be read; what was live stays."""
         known = table.MODEL_LOAD_FAILURES.labels[0].values
         self._instruments.add(table.MODEL_LOAD_FAILURES, 1, reason=reason if reason in known else OTHER_REASON)
+        if not version:
+            self._log.error("Model store cannot be read; the live model stays", reason=reason, detail=detail)
+            return
         self._instruments.add(table.MODEL_SWAPS, 1, result="failed")
         self._log.error(
             "Model version not taken live; the one before stays", model_version=version, reason=reason, detail=detail

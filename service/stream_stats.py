@@ -202,7 +202,9 @@ class StreamStats:
             self._failure = ""
 
     def model_load_failed(self, version: str, reason: str, detail: str) -> None:  # noqa: ARG002 - the detail is logged elsewhere
-        """Remember the failure."""
+        """Remember the failure; a store that cannot be read (no version) is not remembered, as its end is not told."""
+        if not version:
+            return
         with self._lock:
             self._failure = f"{version} not taken live: {reason}"
 

@@ -181,6 +181,15 @@ def test_metrics_count_a_version_that_was_refused(
     assert (counted, value(registry, "model_swaps_total", result="failed")) == (1, 1)
 
 
+def test_metrics_do_not_take_a_store_outage_for_a_failed_swap(
+    registry: CollectorRegistry, telemetry: PrometheusTelemetry
+) -> None:
+    """A store that cannot be read is a load failure without a version, so nothing was to be swapped."""
+    telemetry.model_load_failed("", "unreadable", "permission denied")
+    counted = value(registry, "model_load_failures_total", reason="unreadable")
+    assert (counted, value(registry, "model_swaps_total", result="failed")) == (1, 0)
+
+
 def test_metrics_have_no_series_of_creation_times(registry: CollectorRegistry, telemetry: PrometheusTelemetry) -> None:
     """They would double the number of series and nobody reads them."""
     telemetry.records_consumed("payments", 1)

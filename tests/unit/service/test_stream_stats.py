@@ -127,6 +127,7 @@ def test_stream_stats_tell_what_goes_wrong(stream: Stream) -> None:
     stats.transaction("aborted", "stale generation")
     stats.waiting("no_champion")
     stats.model_load_failed("v3", "digest", "model.skops differs")
+    stats.model_load_failed("", "unreadable", "the store is away")
     now = stream.snapshot()
     letters = (list(now.dead_letters.items()), now.dead)
     assert letters == ([("empty", 2), ("missing", 1)], 3)
