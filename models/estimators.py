@@ -60,6 +60,57 @@ def settle(estimator: Any) -> Any:
     return estimator
 
 
+def first_step(estimator: Any) -> Any:
+    """Return what sees the input first: the first step of a pipeline, else the estimator itself."""
+    while getattr(estimator, "steps", None):
+        estimator = estimator.steps[0][1]
+    return estimator
+
+
+def selects_by_name(estimator: Any) -> bool:
+    """Return whether columns are picked by name first, so that their order and further columns do not matter."""
+    return type(first_step(estimator)).__name__ == "ColumnTransformer"
+
+
+def needed_columns(estimator: Any) -> list[str] | None:
+    """Return the names of the columns that must be there, in fitted order; None when it was fitted without names.
+
+    A ColumnTransformer that comes first needs only those it hands to a transformer: a wide table from which it
+    dropped the rest (ids, the label) does not make the rest features.
+    """
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if fitted is None:
+        return None
+    names = [str(name) for name in fitted]
+    if not selects_by_name(estimator):
+        return names
+    used = {
+        name
+        for _, transformer, columns in first_step(estimator).transformers_
+        if not (isinstance(transformer, str) and transformer == "drop")
+        for name in _resolved(columns, names)
+    }
+    return [name for name in names if name in used]
+
+
+def _resolved(columns: Any, names: list[str]) -> list[str]:
+    """Return the names that a column specification of a ColumnTransformer stands for."""
+    if isinstance(columns, str):
+        return [columns]
+    if isinstance(columns, slice):
+        if isinstance(columns.start, str) or isinstance(columns.stop, str):
+            start = names.index(columns.start) if columns.start is not None else 0
+            stop = names.index(columns.stop) + 1 if columns.stop is not None else len(names)  # names are inclusive
+            return names[start : stop : columns.step]
+        return names[columns]
+    chosen = np.atleast_1d(np.asarray(columns))
+    if chosen.dtype == bool:
+        return [name for name, wanted in zip(names, chosen, strict=True) if wanted]
+    if chosen.dtype.kind in "iu":
+        return [names[position] for position in chosen]
+    return [str(name) for name in chosen]
+
+
 def _children(part: Any) -> list[Any]:
     if isinstance(part, dict):
         return list(part.values())

@@ -41,7 +41,7 @@ def column_names(schema: FeatureSchema) -> tuple[str, ...]:
     Raises:
         ModelMismatch: Two columns would have one name (a field ``s_0`` beside a sequence ``s``).
     """
-    names = [name for field in schema.fields for name in _names_of(field)]
+    names = [name for field in schema.fields for name in names_of(field)]
     doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if doubled:
         raise ModelMismatch(f"two features would share the column name {doubled[0]!r}: rename one")
@@ -104,14 +104,15 @@ def to_frame(columns: Mapping[str, Column], schema: FeatureSchema) -> Any:
     series: dict[str, Any] = {}
     for field in schema.fields:
         values = columns[field.name].reshape(rows, field.length or 1)
-        for position, name in enumerate(_names_of(field)):
+        for position, name in enumerate(names_of(field)):
             # The dtype is said aloud: pandas would turn an array of strings into its own string type,
             # and a null into NaN, which is another category than the one seen in training.
             series[name] = pd.Series(values[:, position], dtype=_frame_dtype(field), copy=True)
     return pd.DataFrame(series, columns=list(column_names(schema)), copy=False)
 
 
-def _names_of(field: Field) -> tuple[str, ...]:
+def names_of(field: Field) -> tuple[str, ...]:
+    """Return the column names of one field."""
     if field.length is None:
         return (field.name,)
     return tuple(f"{field.name}_{position}" for position in range(field.length))

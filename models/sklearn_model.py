@@ -13,7 +13,7 @@ from features.schema import FeatureSchema
 from models.base import Scores, Task
 from models.classes import choose_positive, class_texts
 from models.errors import ModelMismatch, ScoresNotUsable
-from models.estimators import settle, task_of
+from models.estimators import selects_by_name, settle, task_of
 from models.inputs import InputKind, column_names, count_rows, input_for, to_input
 
 KIND = "sklearn"
@@ -150,7 +150,7 @@ def _check_columns(estimator: Any, schema: FeatureSchema, kind: InputKind) -> No
     """Refuse a schema whose columns are not those the estimator was fitted on, in their order."""
     given = column_names(schema)
     fitted = getattr(estimator, "feature_names_in_", None)
-    if kind is InputKind.FRAME and fitted is not None and not _selects_by_name(estimator):
+    if kind is InputKind.FRAME and fitted is not None and not selects_by_name(estimator):
         wanted = tuple(str(name) for name in fitted)
         if wanted != given:
             raise ModelMismatch(
@@ -160,12 +160,6 @@ def _check_columns(estimator: Any, schema: FeatureSchema, kind: InputKind) -> No
     width = getattr(estimator, "n_features_in_", None)
     if kind is InputKind.MATRIX and width is not None and width != len(given):
         raise ModelMismatch(f"the model was fitted on {width} columns, the schema has {len(given)}: {_listed(given)}")
-
-
-def _selects_by_name(estimator: Any) -> bool:
-    """Return whether columns are picked by name first, so that their order and further columns do not matter."""
-    first = estimator.steps[0][1] if hasattr(estimator, "steps") else estimator
-    return type(first).__name__ == "ColumnTransformer"
 
 
 def _classes_of(estimator: Any) -> tuple[str, ...]:

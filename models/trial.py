@@ -45,17 +45,23 @@ class Trial:
         given = model.score_many(self.columns)
         if self.scores is None:
             return given
-        limit = TOLERANCE * np.maximum(1.0, np.abs(self.scores))
-        if given.score.shape != self.scores.shape or not (np.abs(given.score - self.scores) <= limit).all():
+        if not are_close(given.score, self.scores, tolerance=TOLERANCE):
             raise ArtifactRefused("trial", "the model scores its trial batch otherwise than when it was stored")
         return given
 
 
-def pick_rows(columns: Mapping[str, Column], schema: FeatureSchema) -> dict[str, Column]:
-    """Return at most ``MAX_ROWS`` rows of the model's fields, spread evenly over what is given."""
+def are_close(given: npt.NDArray[np.float64], expected: npt.NDArray[np.float64], *, tolerance: float) -> bool:
+    """Return whether two arrays agree in shape and, relative to the larger of 1 and the value, in every item."""
+    if given.shape != expected.shape:
+        return False
+    return bool((np.abs(given - expected) <= tolerance * np.maximum(1.0, np.abs(expected))).all())
+
+
+def pick_rows(columns: Mapping[str, Column], schema: FeatureSchema, *, max_rows: int = MAX_ROWS) -> dict[str, Column]:
+    """Return at most ``max_rows`` rows of the model's fields, spread evenly over what is given."""
     rows = count_rows(columns, schema)
     width = sum(field.length or 1 for field in schema.fields)
-    wanted = min(rows, MAX_ROWS, max(1, MAX_VALUES // width))
+    wanted = min(rows, max_rows, max(1, MAX_VALUES // width))
     positions = np.linspace(0, rows - 1, num=wanted).round().astype(np.int64) if wanted else np.empty(0, np.int64)
     return {field.name: columns[field.name][positions] for field in schema.fields}
 
