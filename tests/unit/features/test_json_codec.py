@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.columns import build_batch
+from features.duplicate_keys import UniqueKeys
+from features.json_codec import JsonCodec
+from features.paths import gather
+from features.rejection import MAX_DETAIL_CHARS, Reason, Stage
+from features.schema import FeatureSchema, Field, FieldType, Roles
+from tests.unit.features.assertions import assert_same_outcome, only_rejection
+from tests.unit.features.strategies import SCHEMA, strange_events
+
+X = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
+NESTED = FeatureSchema((Field("amount", FieldType.DOUBLE, "payment.amount"),))
+DEEP = 100_000
+
+BAD: list[tuple[str, bytes | None, Reason]] = [
+    ("no value", None, Reason.EMPTY),
+    ("no bytes", b"", Reason.EMPTY),
+    ("spaces only", b"  ", Reason.UNDECODABLE),
+    ("not JSON", b"x=1", Reason.UNDECODABLE),
+    ("cut off", b'{"x": 1', Reason.UNDECODABLE),
+    ("something after it", b'{"x": 1} {}', Reason.UNDECODABLE),
+    ("trailing comma", b'{"x": 1,}', Reason.UNDECODABLE),
+    ("NaN", b'{"x": NaN}', Reason.UNDECODABLE),
+    ("Infinity", b'{"x": -Infinity}', Reason.UNDECODABLE),
+    ("NaN nobody reads", b'{"x": 1, "y": NaN}', Reason.UNDECODABLE),
+    ("NaN behind a large number", b'{"y": 1e999, "x": NaN}', Reason.UNDECODABLE),
+    ("leading zero", b'{"x": 01}', Reason.UNDECODABLE),
+    ("byte-order mark", b'\xef\xbb\xbf{"x": 1}', Reason.UNDECODABLE),
+    ("UTF-16", '{"x": 1}'.encode("utf-16"), Reason.UNDECODABLE),
+    ("not UTF-8", b'{"x": "\xff"}', Reason.UNDECODABLE),
+    ("not UTF-8 where nobody reads", b'{"x": 1, "y": "\xff"}', Reason.UNDECODABLE),
+    ("not UTF-8 behind a large number", b'{"y": 1e999, "x": "\xff"}', Reason.UNDECODABLE),
+    ("lone surrogate", b'{"x": "\\ud800"}', Reason.UNDECODABLE),
+    ("lone surrogate behind a large number", b'{"y": 1e999, "x": "\\ud800"}', Reason.UNDECODABLE),
+    ("control character", b'{"x": "\x01"}', Reason.UNDECODABLE),
+    ("deep list", b'{"x": ' + b"[" * DEEP + b"]" * DEEP + b"}", Reason.UNDECODABLE),
+    ("deep object nobody reads", b'{"x": 1, "y": ' + b'{"y": ' * DEEP + b"1" + b"}" * DEEP + b"}", Reason.UNDECODABLE),
+    ("deep and cut off", b"[" * DEEP, Reason.UNDECODABLE),
+    ("integer of 100,000 digits", b'{"x": ' + b"9" * 100_000 + b"}", Reason.UNDECODABLE),
+    ("doubled key", b'{"x": 1, "x": 2}', Reason.UNDECODABLE),
+    ("doubled key with the same value", b'{"x":1,"x":1}', Reason.UNDECODABLE),
+    ("doubled key in an escape", b'{"x": 1, "\\u0078": 2}', Reason.UNDECODABLE),
+    ("doubled key before a spaced colon", b'{"x" : 1, "x" : 2}', Reason.UNDECODABLE),
+    ("doubled key, one behind a spaced colon", b'{"x": 1, "x"\n: 2}', Reason.UNDECODABLE),
+    ("doubled key within", b'{"x": 1, "y": [{"z": 1, "z": 2}]}', Reason.UNDECODABLE),
+    ("doubled key hidden by an object", b'{"x": 1, "y": {"a": 1, "b": 2}, "y": 3}', Reason.UNDECODABLE),
+    ("a list", b"[1]", Reason.WRONG_TYPE),
+    ("a number", b"12", Reason.WRONG_TYPE),
+    ("null", b"null", Reason.WRONG_TYPE),
+    ("absent", b"{}", Reason.MISSING),
+    ("null field", b'{"x": null}', Reason.MISSING),
+    ("text for a number", b'{"x": "12"}', Reason.WRONG_TYPE),
+    ("true for a number", b'{"x": true}', Reason.WRONG_TYPE),
+    ("beyond a double", b'{"x": 1e999}', Reason.NOT_FINITE),
+    ("an integer no double can hold", b'{"x": 9007199254740993}', Reason.OUT_OF_RANGE),
+    ("an integer of 400 digits", b'{"x": ' + b"9" * 400 + b"}", Reason.OUT_OF_RANGE),
+    ("too large", b'{"x": "' + b"a" * (1 << 20) + b'"}', Reason.TOO_LARGE),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), [pytest.param(v, r, id=name) for name, v, r in BAD])
+def test_a_bad_value_costs_itself_only(value: bytes | None, reason: Reason) -> None:
+    """Whatever stands in a record, it never raises, is told with its reason, and its neighbours are decoded."""
+    good = b'{"x": 0.5}'
+    decoded = JsonCodec().decode([good, value, good], X)
+    assert decoded.batch.rows.tolist() == [0, 2]
+    assert decoded.batch.columns["x"].tolist() == [0.5, 0.5]
+    (rejection,) = decoded.rejections
+    assert (rejection.row, rejection.reason) == (1, reason)
+    assert rejection.stage is (
+        Stage.DECODE if reason in (Reason.EMPTY, Reason.TOO_LARGE, Reason.UNDECODABLE) else Stage.VALIDATE
+    )
+    assert 0 < len(rejection.detail) <= MAX_DETAIL_CHARS
+    assert rejection.detail.isprintable()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"x": 1, "y": 1e999}',
+        b'\n{ "x" : 1 }\n',
+        b'{"x": 1, "\\u00e9": "a:b", "t": "12:30 :"}',
+        b'{"x": 1, "y": "\\": {"}',
+        b'{"x": 1, "y": {"x": {"x": 2}}}',
+    ],
+)
+def test_an_unusual_but_clear_value_is_read(value: bytes) -> None:
+    """What has one meaning is decoded, however it is written, whatever stands beside it."""
+    assert JsonCodec().decode([value], X).batch.columns["x"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"), [(b'{"payment": 12}', "payment: expected an object"), (b'{"payment": []}', "a list")]
+)
+def test_a_step_that_is_no_object_is_named(value: bytes, detail: str) -> None:
+    """A path that leads through a number is a wrong type, told at the step where it breaks."""
+    rejection = only_rejection(JsonCodec().decode([value], NESTED))
+    assert rejection.reason is Reason.WRONG_TYPE
+    assert detail in rejection.detail
+
+
+@pytest.mark.parametrize("value", [b"{}", b'{"payment": null}', b'{"payment": {}}', b'{"payment": {"amount": null}}'])
+def test_null_and_absent_are_one_at_every_depth(value: bytes) -> None:
+    """A missing parent, a null parent and a null value all mean that there is no value."""
+    assert only_rejection(JsonCodec().decode([value], NESTED)).reason is Reason.MISSING
+
+
+def test_only_the_fields_asked_for_are_judged() -> None:
+    """A record that lacks, or garbles, a field that the pinned model does not use is a good record."""
+    both = FeatureSchema((Field("x", FieldType.DOUBLE, "x"), Field("y", FieldType.DOUBLE, "y")))
+    codec = JsonCodec()
+    assert len(codec.decode([b'{"x": 1, "y": "?"}'], both.subset(["x"])).batch) == 1
+    assert only_rejection(codec.decode([b'{"x": 1, "y": "?"}'], both)).reason is Reason.WRONG_TYPE
+
+
+def test_the_cap_is_the_callers_choice() -> None:
+    """A value of exactly the cap is decoded; one byte more is not looked into."""
+    assert len(JsonCodec(max_value_bytes=8).decode([b'{"x": 1}'], X).batch) == 1
+    assert only_rejection(JsonCodec(max_value_bytes=7).decode([b'{"x": 1}'], X)).reason is Reason.TOO_LARGE
+
+
+def test_roles_are_read_beside_the_fields() -> None:
+    """Id, time, label and what is passed through come out in the order of the records."""
+    schema = FeatureSchema(X.fields, Roles(id="i", time="t", label="y", passthrough=("shop.name",)))
+    values = [b'{"x":1,"i":7,"t":5,"y":null,"shop":{"name":"a"}}', b'{"x":2,"i":"b","t":6,"y":true}']
+    batch = JsonCodec().decode(values, schema).batch
+    assert (batch.ids, batch.labels, batch.passthrough) == (["7", "b"], [None, True], {"name": ["a", None]})
+    assert batch.times is not None
+    assert batch.times.tolist() == [5, 6]
+
+
+@given(st.lists(strange_events(), max_size=6))
+def test_the_fast_and_the_careful_path_agree(events: list[dict[str, Any]]) -> None:
+    """Which way a record is read changes nothing about what comes out, nor why it is turned away."""
+    values = [json.dumps(event).encode() for event in events]
+    fast = JsonCodec().decode(values, SCHEMA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UniqueKeys, "hold", lambda *_: False)
+        assert_same_outcome(JsonCodec().decode(values, SCHEMA), fast)
+    expected = build_batch(gather([json.loads(v) for v in values], SCHEMA, rows=range(len(values))), SCHEMA)
+    assert_same_outcome(fast, expected)
+
+
+@given(st.lists(st.none() | st.binary(max_size=60), max_size=6))
+def test_every_row_has_exactly_one_outcome(values: list[bytes | None]) -> None:
+    """No bytes raise, and no record is lost or counted twice."""
+    decoded = JsonCodec().decode(values, SCHEMA)
+    rows = [*decoded.batch.rows.tolist(), *(rejection.row for rejection in decoded.rejections)]
+    assert sorted(rows) == list(range(len(values)))
+
+
+@given(st.lists(strange_events(), max_size=5), st.integers(0, 5))
+def test_a_record_is_judged_by_itself(events: list[dict[str, Any]], cut: int) -> None:
+    """How records are batched changes nothing about any of them."""
+    values = [json.dumps(event).encode() for event in events]
+    whole = JsonCodec().decode(values, SCHEMA)
+    parts = [JsonCodec().decode(part, SCHEMA) for part in (values[:cut], values[cut:])]
+    joined = parts[0].batch.concatenate([part.batch for part in parts])
+    assert joined.ids == whole.batch.ids
+    assert [r.detail for part in parts for r in part.rejections] == [r.detail for r in whole.rejections]
+    for name, column in whole.batch.columns.items():
+        np.testing.assert_array_equal(joined.columns[name], column)
