@@ -38,11 +38,11 @@ def consumer_conf(settings: Settings, *, client_id: str) -> dict[str, Any]:
         conf["partition.assignment.strategy"] = "cooperative-sticky"
     if "fetch.queue.backoff.ms" in given and "queued.max.messages.kbytes" not in given:
         del conf["queued.max.messages.kbytes"]
-    given.pop("auto.offset.reset", None)  # see first_start
+    given.pop("auto.offset.reset", None)  # see start_policy
     return {**conf, **_everywhere(settings, client_id), **given}
 
 
-def first_start(settings: Settings) -> Literal["earliest", "latest"]:
+def start_policy(settings: Settings) -> Literal["earliest", "latest"]:
     """Return where a group begins on a partition for which it never committed anything."""
     chosen = settings.kafka.of("consumer").get("auto.offset.reset", "earliest").lower()
     return "latest" if chosen == "latest" else "earliest"

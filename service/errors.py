@@ -11,6 +11,10 @@ class SettingsError(ServiceError):
     """The configuration is wrong: an unknown key, a wrong value, a dangerous setting."""
 
 
+class UsageError(ServiceError):
+    """The command was given something it cannot use."""
+
+
 class PluginError(ServiceError):
     """A ``module:callable`` of the user's cannot be loaded."""
 

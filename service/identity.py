@@ -7,17 +7,15 @@ as long as the process lives, so a killed process gives its slot back at once an
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
 import socket
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from service.errors import IdentityClaimed
 from service.settings import Settings
@@ -28,56 +26,44 @@ RUNTIME_VARIABLE: Final = "TIDEMILL_RUNTIME_DIR"
 MAX_SLOTS: Final = 1000  # processes of one service on one host; a bound, not a target
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A claimed id. Keep it for the life of the process; ``release`` gives the slot back early."""
-
-    transactional_id: str
-    slot: str
-    lock: int | None = None
-
-    def release(self) -> None:
-        """Give the slot back; safe to call twice. The kernel does the same when the process ends."""
-        if self.lock is not None:
-            with contextlib.suppress(OSError):
-                os.close(self.lock)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the slot back."""
-        self.release()
-
-
-def claim_identity(settings: Settings, *, slot: str | None, environment: Mapping[str, str]) -> Identity:
-    """Return an id that no other live process of this host has.
+@contextmanager
+def claim_identity(
+    settings: Settings, *, slot: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Yield a transactional id that no other live process of this host has, and give it back afterwards.
 
     A slot given by hand is taken as it is: who names slots keeps them apart.
 
     Raises:
         IdentityClaimed: No folder for the lock files can be written, or every slot is taken.
     """
-    chosen = slot or environment.get(SLOT_VARIABLE)
+    variables = os.environ if environment is None else environment
+    chosen = slot or variables.get(SLOT_VARIABLE)
     if chosen:
-        return Identity(transactional_id(settings, chosen), chosen)
-    host = environment.get(POD_VARIABLE) or socket.gethostname()
-    folder = _runtime_folder(environment)
-    for number in range(MAX_SLOTS):
-        candidate = f"{host}-{number}"
-        name = transactional_id(settings, candidate)
-        lock = _try_lock(folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock")
-        if lock is not None:
-            return Identity(name, candidate, lock)
-    raise IdentityClaimed(f"all {MAX_SLOTS} slots are taken in {folder}; give this process its own with --slot NAME")
+        yield transactional_id(settings, chosen)
+        return
+    name, lock = _lowest_free(settings, variables)
+    try:
+        yield name
+    finally:
+        os.close(lock)
 
 
 def transactional_id(settings: Settings, slot: str) -> str:
     """Return the transactional id of a slot."""
     return f"{settings.transactional_id_prefix}-{slot}"
+
+
+def _lowest_free(settings: Settings, variables: Mapping[str, str]) -> tuple[str, int]:
+    """Return the id of the lowest free slot and the descriptor that holds its lock."""
+    host = variables.get(POD_VARIABLE) or socket.gethostname()
+    folder = _runtime_folder(variables)
+    for number in range(MAX_SLOTS):
+        name = transactional_id(settings, f"{host}-{number}")
+        lock = _try_lock(folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock")
+        if lock is not None:
+            return name, lock
+    raise IdentityClaimed(f"all {MAX_SLOTS} slots are taken in {folder}; give this process its own with --slot NAME")
 
 
 def _runtime_folder(environment: Mapping[str, str]) -> Path:

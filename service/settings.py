@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from features.errors import SchemaError
 from features.schema import FeatureSchema, Roles
+from producer.encoding import RESERVED_FIELDS
 from service.errors import SettingsError
 from service.plugins import refuse_our_own
 from service.settings_explain import explain
@@ -51,6 +53,7 @@ from service.settings_yaml import KeyPath, read_yaml
 from service.units import SchemaWithUnits, milliseconds
 
 HIDDEN = "******"
+AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Settings(Section):
@@ -105,7 +108,7 @@ class Settings(Section):
             {"type": "array", "items": topics.pop("items"), "minItems": topics.pop("minItems")},
         ]
         del topics["type"]
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "tidemill.yaml", **schema}
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "tidemill.yaml"}
 
     def feature_schema(self) -> FeatureSchema:
         """Return the fields of an event and the roles beside them.
@@ -266,7 +269,17 @@ def _topic_refusals(settings: Settings) -> Iterator[str]:
         yield f"topics.dead_letters: must differ from topics.scores, both are {topics.scores!r}"
     if len(set(topics.features)) != len(topics.features):
         yield "topics.features: names a topic twice"
+    yield from _passthrough_refusals(settings)
+
+
+def _passthrough_refusals(settings: Settings) -> Iterator[str]:
+    """Every passthrough value needs a name of its own in the score record."""
     names = [path.rsplit(".", 1)[-1] for path in settings.output.passthrough]
+    for name in sorted(set(names) & set(RESERVED_FIELDS)):
+        yield f"output.passthrough: {name!r} is a field of every score already, so no value of the event can have it"
+    for name in names if settings.output.format == "avro" else ():
+        if not AVRO_NAME.fullmatch(name):
+            yield f"output.passthrough: {name!r} cannot be a field name in Avro; set 'output: {{format: json}}'"
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"output.passthrough: two paths end in {name!r}, and the score has room for one of that name"
 

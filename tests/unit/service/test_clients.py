@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.clients import admin_conf, consumer_conf, first_start, producer_conf
+from service.clients import admin_conf, consumer_conf, producer_conf, start_policy
 from service.errors import SettingsError
 from service.settings import Settings, settings_from
 
@@ -46,7 +46,7 @@ def test_consumer_conf_bounds_the_queue_only_with_the_short_back_off() -> None:
     assert "queued.max.messages.kbytes" not in conf
 
 
-def test_first_start_keeps_the_reset_policy_out_of_the_client() -> None:
+def test_start_policy_keeps_the_reset_policy_out_of_the_client() -> None:
     """The policy says where a new group begins; the client itself never resets."""
     chosen = settings({"auto.offset.reset": "latest"})
     confs = [
@@ -55,7 +55,7 @@ def test_first_start_keeps_the_reset_policy_out_of_the_client() -> None:
         admin_conf(chosen, client_id="a"),
     ]
     assert [conf.get("auto.offset.reset") for conf in confs] == [None, None, None]
-    assert (first_start(chosen), first_start(settings({}))) == ("latest", "earliest")
+    assert (start_policy(chosen), start_policy(settings({}))) == ("latest", "earliest")
 
 
 def test_producer_conf_holds_two_batches_and_names_the_timeout() -> None:

@@ -143,6 +143,8 @@ def test_load_settings_names_the_variable_of_an_unknown_key(load: Load) -> None:
         ({"topics": {"scores": "x", "dead_letters": "x"}}, "must differ"),
         ({"features": {**MINIMAL["features"], "format": "avro"}}, "features.avro_schema"),
         ({"output": {"passthrough": ["a.x", "b.x"]}}, "two paths end in 'x'"),
+        ({"output": {"passthrough": ["a.score"]}}, "'score' is a field of every score"),
+        ({"output": {"passthrough": ["a-b"], "format": "avro"}}, "cannot be a field name in Avro"),
         ({"labels": {"inline": "amount"}}, "label 'amount' must not be a feature"),
         ({"kafka": {"oauth": "models.tokens:get"}}, "package 'models' of its own"),
         ({"model": {"store": "s3://bucket/x"}}, "not a local path"),

@@ -1,0 +1,91 @@
+"""``topics create``: make what is missing, and say of what exists whether it is as asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeAlias
+
+from service.cluster import Denied, TopicFacts
+from service.settings import Settings
+
+BROKER_DEFAULT: Final = -1  # the cluster's own number
+Result: TypeAlias = Literal["created", "exists", "differs", "denied"]
+
+
+class TopicAdmin(Protocol):
+    """What this needs of a cluster."""
+
+    def topics(self, names: list[str]) -> dict[str, TopicFacts | Denied | None]:
+        """Return the facts of each topic, None for one that does not exist."""
+        ...
+
+    def create_topic(
+        self, name: str, *, partitions: int, replication: int, settings: dict[str, str]
+    ) -> Literal["created", "exists"]:
+        """Create a topic."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOutcome:
+    """What became of one topic; ``detail`` is one line for a person."""
+
+    name: str
+    role: str
+    result: Result
+    detail: str
+
+
+def wanted_topics(settings: Settings) -> dict[str, str]:
+    """Return every topic of the service with the role it has, inputs first."""
+    wanted = dict.fromkeys(settings.topics.features, "features")
+    return {**wanted, settings.topics.scores: "scores", settings.topics.dead_letters: "dead letters"}
+
+
+def create_topics(
+    settings: Settings, admin: TopicAdmin, *, partitions: int | None, replication: int | None
+) -> list[TopicOutcome]:
+    """Create the topics that are missing; one that exists is left as it is.
+
+    The scores topic gets as many partitions as there are in the first features topic unless a number is given.
+
+    Raises:
+        ServiceError: The cluster does not answer, or refuses.
+    """
+    wanted = wanted_topics(settings)
+    known = admin.topics(list(wanted))
+    outcomes: list[TopicOutcome] = []
+    follow = partitions
+    for name, role in wanted.items():
+        facts = known[name]
+        if facts is None:
+            count = BROKER_DEFAULT if follow is None else follow
+            admin.create_topic(name, partitions=count, replication=replication or BROKER_DEFAULT, settings={})
+            facts = admin.topics([name])[name]
+            outcomes.append(TopicOutcome(name, role, "created", _shape(facts)))
+        elif isinstance(facts, Denied):
+            outcomes.append(TopicOutcome(name, role, "denied", f"may not be looked at: {facts.detail}"))
+        else:
+            outcomes.append(_existing(facts, role=role, partitions=partitions, replication=replication))
+        if follow is None and role == "features" and isinstance(facts, TopicFacts):
+            follow = facts.partitions
+    return outcomes
+
+
+def _existing(facts: TopicFacts, *, role: str, partitions: int | None, replication: int | None) -> TopicOutcome:
+    differs = [
+        f"asked for {asked} {word}"
+        for asked, found, word in (
+            (partitions, facts.partitions, "partitions"),
+            (replication, facts.replication, "replicas"),
+        )
+        if asked is not None and asked != found
+    ]
+    detail = "; ".join([_shape(facts), *differs]) + ("; left as it is" if differs else "")
+    return TopicOutcome(facts.name, role, "differs" if differs else "exists", detail)
+
+
+def _shape(facts: TopicFacts | Denied | None) -> str:
+    if not isinstance(facts, TopicFacts):
+        return "made just now"
+    return f"{facts.partitions} partitions, {facts.replication} replicas"

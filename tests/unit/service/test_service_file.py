@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.inference import Inferred
+from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
+from service.errors import UsageError
+from service.service_file import AVRO_FILE_NAME, FILE_NAME, name_from, scalar, service_files, write_new
+from service.settings import settings_from
+from service.settings_yaml import parse_yaml
+
+SCHEMA = FeatureSchema(
+    (
+        Field("amount", FieldType.DOUBLE, "pay.amount", minimum=0.0),
+        Field("country", FieldType.STRING, "country", null=NullPolicy.DEFAULT, default="NO"),
+        Field("history", FieldType.FLOAT, "history", length=3, null=NullPolicy.KEEP),
+    ),
+    Roles(id="txn", time="at", label="is fraud"),
+)
+INFERRED = Inferred(SCHEMA, "classification", {"ok": 9, "no": 1}, "no", 10, ())
+
+
+def test_service_files_are_read_back_as_what_was_inferred() -> None:
+    """The file is ready to use: fields, roles and the positive class survive."""
+    text = service_files(INFERRED, name="fraud", source="x.csv", format="json")[FILE_NAME]
+    settings = settings_from(parse_yaml(text, origin="f").data, folder=Path())
+    assert settings.feature_schema() == SCHEMA
+    assert (settings.name, settings.model.positive, settings.model.task) == ("fraud", "no", "classification")
+
+
+def test_service_files_hold_the_avro_schema_when_events_are_avro() -> None:
+    """Avro needs the schema that events are written with, beside the service file."""
+    label = Inferred(FeatureSchema(SCHEMA.fields, Roles(id="txn")), "regression", {}, None, 10, ())
+    files = service_files(label, name="fraud", source="x.csv", format="avro")
+    settings = settings_from(parse_yaml(files[FILE_NAME], origin="f").data, folder=Path("/srv"))
+    assert settings.avro_schema_path == Path("/srv") / AVRO_FILE_NAME
+    assert [field["name"] for field in json.loads(files[AVRO_FILE_NAME])["fields"]] == [
+        "pay",
+        "country",
+        "history",
+        "txn",
+    ]
+
+
+def test_write_new_replaces_nothing(tmp_path: Path) -> None:
+    """A file that a person has corrected is theirs; if one of them is there, none is written."""
+    (tmp_path / "b").write_text("mine")
+    with pytest.raises(UsageError, match="--force"):
+        write_new({"a": "new", "b": "new"}, tmp_path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("b", "mine")]
+
+
+@given(st.text(max_size=20) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
+def test_scalar_is_read_back_as_it_was(value: object) -> None:
+    """A column may be called ``no`` or ``1e3`` or ``a: b #c``."""
+    back = yaml.safe_load(f"{{x: {scalar(value)}}}")["x"]
+    assert (back, type(back)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("Credit Card.csv", "credit-card"), ("a.b.parquet", "a"), ("ÄÖ.csv", "scores")]
+)
+def test_name_from_makes_a_name_that_kafka_takes(path: str, name: str) -> None:
+    """The name becomes part of topics and groups."""
+    assert name_from(Path(path)) == name

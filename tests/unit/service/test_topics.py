@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from service.cluster import Denied, TopicFacts
+from service.settings import Settings, settings_from
+from service.topics import create_topics
+
+FOUND = TopicFacts("fraud.features", partitions=6, replication=3, in_sync=3, leaderless=0, settings={})
+
+
+class Topics:
+    """A cluster that has some topics and takes new ones."""
+
+    def __init__(self, *found: TopicFacts, denied: Sequence[str] = ()) -> None:
+        self.known: dict[str, TopicFacts | Denied | None] = {facts.name: facts for facts in found}
+        self.known |= {name: Denied("not authorised") for name in denied}
+        self.created: list[tuple[str, int, int]] = []
+
+    def topics(self, names: Sequence[str]) -> dict[str, TopicFacts | Denied | None]:
+        """Return what is known."""
+        return {name: self.known.get(name) for name in names}
+
+    def create_topic(
+        self, name: str, *, partitions: int, replication: int, settings: Mapping[str, str]
+    ) -> Literal["created", "exists"]:
+        """Remember what was asked for; a number left open becomes 1."""
+        self.created.append((name, partitions, replication))
+        self.known[name] = TopicFacts(name, max(partitions, 1), max(replication, 1), 1, 0, settings)
+        return "created"
+
+
+def settings() -> Settings:
+    """Return settings of a service called fraud."""
+    return settings_from({"name": "fraud", "features": {"fields": [{"name": "x", "type": "double"}]}}, folder=Path())
+
+
+def test_create_topics_makes_what_is_missing_with_the_numbers_asked_for() -> None:
+    """The input, the scores and the dead letters."""
+    cluster = Topics()
+    outcomes = create_topics(settings(), cluster, partitions=4, replication=3)
+    assert cluster.created == [("fraud.features", 4, 3), ("fraud.scores", 4, 3), ("fraud.dead-letters", 4, 3)]
+    assert {outcome.result for outcome in outcomes} == {"created"}
+
+
+def test_create_topics_gives_outputs_the_partitions_of_the_input() -> None:
+    """Readers can join scores with events by partition unless somebody asks for something else."""
+    cluster = Topics(FOUND)
+    create_topics(settings(), cluster, partitions=None, replication=None)
+    assert cluster.created == [("fraud.scores", 6, -1), ("fraud.dead-letters", 6, -1)]
+
+
+def test_create_topics_leaves_what_exists_and_says_how_it_differs() -> None:
+    """Changing partitions of a topic in use moves keys, so a person decides."""
+    cluster = Topics(FOUND)
+    outcome = create_topics(settings(), cluster, partitions=4, replication=3)[0]
+    assert (outcome.result, outcome.detail) == (
+        "differs",
+        "6 partitions, 3 replicas; asked for 4 partitions; left as it is",
+    )
+
+
+def test_create_topics_twice_changes_nothing() -> None:
+    """Running it again is safe."""
+    cluster = Topics()
+    create_topics(settings(), cluster, partitions=4, replication=1)
+    assert {o.result for o in create_topics(settings(), cluster, partitions=4, replication=1)} == {"exists"}
+    assert len(cluster.created) == 3
+
+
+def test_create_topics_says_what_it_may_not_look_at() -> None:
+    """A topic without rights is neither missing nor fine."""
+    outcomes = create_topics(settings(), Topics(FOUND, denied=["fraud.scores"]), partitions=None, replication=None)
+    assert [outcome.result for outcome in outcomes] == ["exists", "denied", "created"]
