@@ -69,9 +69,9 @@ class JsonEventEncoder:
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the bytes of one event."""
-        if _holds_infinity(event):
-            raise EncodeError("the event holds an infinite number, which JSON cannot say")
         try:
+            if _holds_infinity(event):
+                raise EncodeError("the event holds an infinite number, which JSON cannot say")
             return self._encode(event)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise EncodeError(f"the event cannot be written as JSON: {error}") from error

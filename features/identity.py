@@ -10,6 +10,9 @@ from uuid import UUID
 from features.rejection import Problem, Reason
 from features.values import LONG_BOUNDS, ZonelessMillis, describe, instant_ms
 
+MAX_NESTING = 32  # of a value passed on; whoever writes it again recurses into it
+_AS_IT_IS = (str, float, bool)
+
 
 def event_id(value: Any, *, path: str) -> str | Problem:
     """Return an event's id as text; a number or a UUID is written out, nothing else is an id.
@@ -79,22 +82,36 @@ def _zoned_ms(instant: datetime, path: str) -> int | Problem:
     return instant_ms(instant)
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 - one line per kind of value
-    """Return a value as JSON knows it: raw bytes as Avro's own JSON does it, instants as epoch milliseconds.
+def plain(value: Any) -> Any:
+    """Return a value as every output format can say it, or a problem where it is nested too deeply.
+
+    Raw bytes become text as in Avro's own JSON, instants epoch milliseconds, and an integer beyond 64
+    bits its digits as text.
 
     >>> plain({"raw": b"ab", "n": [1, None]})
     {'raw': 'ab', 'n': [1, None]}
     """
-    if value is None or type(value) in (str, int, float, bool) or isinstance(value, Problem):
+    try:
+        return _plain(value, MAX_NESTING)
+    except RecursionError:
+        return Problem(Reason.WRONG_TYPE, f"a value to be passed on is nested deeper than {MAX_NESTING}")
+
+
+def _plain(value: Any, room: int) -> Any:  # noqa: PLR0911 - one line per kind of value
+    if value is None or type(value) in _AS_IT_IS or isinstance(value, Problem):
         return value
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+    if isinstance(value, dict | list | tuple):
+        if room == 0:
+            raise RecursionError
+        if isinstance(value, dict):
+            return {str(key): _plain(item, room - 1) for key, item in value.items()}
+        return [_plain(item, room - 1) for item in value]
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):
         return instant_ms(value)
-    return int(value) if isinstance(value, int) else str(value)
+    if isinstance(value, int) and LONG_BOUNDS[0] <= value <= LONG_BOUNDS[1]:
+        return int(value)
+    return str(value)

@@ -84,3 +84,17 @@ def test_plain_gives_what_json_can_say() -> None:
     """What is passed through reaches the score record in any format."""
     value = {"a": (b"\xff", UUID(UUID_TEXT)), "b": ZonelessMillis(3), 1: datetime(1970, 1, 1, tzinfo=UTC)}
     assert plain(value) == {"a": ["\xff", UUID_TEXT], "b": 3, "1": 0}
+
+
+def test_what_is_nested_too_deeply_is_not_passed_on() -> None:
+    """A record whose value would exhaust the stack of its next reader is turned away here."""
+    deep: Any = []
+    for _ in range(33):
+        deep = [deep]
+    assert isinstance(plain(deep), Problem)
+    assert plain(deep[0][0]) == deep[0][0]
+
+
+def test_an_integer_of_no_type_is_passed_on_as_text() -> None:
+    """No output format has integers beyond 64 bits, and their digits are not to be lost."""
+    assert (plain(2**63), plain(2**63 - 1)) == (str(2**63), 2**63 - 1)

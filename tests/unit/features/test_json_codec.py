@@ -128,6 +128,15 @@ def test_the_cap_is_the_callers_choice() -> None:
     assert only_rejection(JsonCodec(max_value_bytes=7).decode([b'{"x": 1}'], X)).reason is Reason.TOO_LARGE
 
 
+@pytest.mark.parametrize("depth", [40, 400, 800])
+def test_a_deep_value_to_pass_on_costs_its_own_record(depth: int) -> None:
+    """What the decoder can still read and no one could write again never raises."""
+    schema = FeatureSchema(X.fields, Roles(label="y", passthrough=("z",)))
+    deep = b"[" * depth + b"]" * depth
+    decoded = JsonCodec().decode([b'{"x":1,"y":' + deep + b"}", b'{"x":1,"z":' + deep + b"}", b'{"x":1}'], schema)
+    assert decoded.batch.rows.tolist() == [2]
+
+
 def test_roles_are_read_beside_the_fields() -> None:
     """Id, time, label and what is passed through come out in the order of the records."""
     schema = FeatureSchema(X.fields, Roles(id="i", time="t", label="y", passthrough=("shop.name",)))
