@@ -34,6 +34,10 @@ MAX_CATEGORIES = 50  # per text field; the rarer ones and those never seen share
 FOREST_TREES = 200  # a hundred more than the default: smoother probabilities at a size that still loads at once
 
 
+# The library's own step size leaves probabilities near 0 and 1 on some hundred examples: log_loss 0.88 on the
+# breast cancer data, where a constant has 0.66, logistic regression 0.09 and these steps 0.10.
+_STEPS: Mapping[str, Any] = {"learning_rate": "adaptive", "eta0": 0.01}
+
 EstimatorFactory: TypeAlias = Callable[[str, FeatureSchema], Any]
 """A user's own: given ``classification`` or ``regression`` and the fields, it returns an unfitted estimator."""
 
@@ -56,9 +60,8 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     "sgd": Family(
         {
-            # averaged weights: the last step of plain SGD gives over-confident, jumpy probabilities
-            Task.CLASSIFICATION: lambda seed: SGDClassifier(loss="log_loss", average=True, random_state=seed),
-            Task.REGRESSION: lambda seed: SGDRegressor(average=True, random_state=seed),
+            Task.CLASSIFICATION: lambda seed: SGDClassifier(loss="log_loss", random_state=seed, **_STEPS),
+            Task.REGRESSION: lambda seed: SGDRegressor(random_state=seed, **_STEPS),
         },
         takes_nan=False,
         wants_scaling=True,

@@ -65,8 +65,8 @@ def check_rows(report: Report) -> list[tuple[str, ...]]:
 def to_text(report: Report) -> str:
     """Return the report for a terminal: aligned columns, nothing cut off, no colour."""
     facts = [f"{name}: {value}" for name, value in report.facts]
-    numbers = [_aligned(rows, right_from=1) for rows in (class_rows(report), metric_rows(report)) if rows]
-    blocks = [[report.title, *facts], *numbers, _aligned(check_rows(report), right_from=3)]
+    numbers = [aligned(rows, right_from=1) for rows in (class_rows(report), metric_rows(report)) if rows]
+    blocks = [[report.title, *facts], *numbers, aligned(check_rows(report))]
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
@@ -74,12 +74,16 @@ def _shown(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.4f}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], *, right_from: int) -> list[str]:
-    """Return one line a row; columns from ``right_from`` on stand to the right, as numbers do."""
+def aligned(rows: Sequence[tuple[str, ...]], *, right_from: int | None = None) -> list[str]:
+    """Return one line a row; columns from ``right_from`` on stand to the right, as numbers do.
+
+    >>> aligned([("name", "rows"), ("a", "12")], right_from=1)
+    ['name  rows', 'a       12']
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
-            cell.rjust(width) if i >= right_from else cell.ljust(width)
+            cell.rjust(width) if right_from is not None and i >= right_from else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
