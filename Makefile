@@ -56,7 +56,7 @@ test-image: image $(SYNCED) ## Build the image and run it locked down: another u
 	@TIDEMILL_IMAGE=$(IMAGE) TIDEMILL_ENGINE=$(CONTAINER_ENGINE) .venv/bin/pytest -m image tests/e2e/test_image.py $(PYTEST_ARGS)
 
 test-helm: $(SYNCED) $(HELM) ## Render the chart with helm (built with Go where it is missing) and check the result
-	@TIDEMILL_HELM=$(HELM) .venv/bin/pytest -m helm tests/helm $(PYTEST_ARGS)
+	@HELM=$(HELM) .venv/bin/pytest -m helm tests/helm $(PYTEST_ARGS)
 
 clean: ## Remove the virtual environment and the tools' caches (downloads are kept)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
