@@ -8,7 +8,7 @@ CONTAINER_ENGINE ?= $(shell command -v podman || command -v docker)
 
 UV_VERSION := 0.13.9
 HELM_VERSION := v3.22.0
-CACHE := $(if $(TIDEMILL_CACHE),$(TIDEMILL_CACHE),.cache)
+CACHE := $(if $(DOWNLOAD_CACHE),$(DOWNLOAD_CACHE),.cache)
 UV := .cache/uv/bin/uv
 SYNCED := .venv/.synced
 HELM := $(or $(shell command -v helm 2>/dev/null),$(abspath $(CACHE))/bin/helm)
@@ -53,7 +53,7 @@ image: ## Build the container image IMAGE (tidemill:dev) with podman or docker
 	@$(CONTAINER_ENGINE) build $(IMAGE_ARGS) -t $(IMAGE) .
 
 test-image: image $(SYNCED) ## Build the image and run it locked down: another user, read-only root
-	@TIDEMILL_IMAGE=$(IMAGE) TIDEMILL_ENGINE=$(CONTAINER_ENGINE) .venv/bin/pytest -m image tests/e2e/test_image.py $(PYTEST_ARGS)
+	@IMAGE=$(IMAGE) CONTAINER_ENGINE=$(CONTAINER_ENGINE) .venv/bin/pytest -m image tests/e2e/test_image.py $(PYTEST_ARGS)
 
 test-helm: $(SYNCED) $(HELM) ## Render the chart with helm (built with Go where it is missing) and check the result
 	@HELM=$(HELM) .venv/bin/pytest -m helm tests/helm $(PYTEST_ARGS)

@@ -60,8 +60,8 @@ def kafka_jars() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: `$TIDEMILL_CACHE`, else `.cache` in the checkout."""
-    return Path(os.environ.get("TIDEMILL_CACHE") or Path(__file__).parents[2] / ".cache")
+    """Return where downloads are kept: `$DOWNLOAD_CACHE`, else `.cache` in the checkout."""
+    return Path(os.environ.get("DOWNLOAD_CACHE") or Path(__file__).parents[2] / ".cache")
 
 
 def _fetch(folder: Path) -> None:
