@@ -11,7 +11,7 @@ import numpy as np
 from features.batch import FeatureBatch
 from learning.curves import Curve, curves_of
 from learning.examples import Examples
-from learning.labels import class_counts
+from learning.labels import class_counts, class_name
 from learning.metrics import classification_figures, regression_figures
 from models.base import Model, Scores, Task
 
@@ -50,6 +50,8 @@ Judgement: TypeAlias = Evaluation | Unjudged
 def evaluate(model: Model, examples: Examples, *, positive: str | None) -> Judgement:
     """Return the figures of a model, each model with its own columns of the same examples.
 
+    ``positive`` is a class name as ``learning.labels.class_name`` spells it.
+
     Never raises for what the model does: a model that fails, gives something not finite or the wrong
     number of scores is ``Unjudged``.
     """
@@ -75,7 +77,7 @@ def _obstacle(model: Model, batch: FeatureBatch, *, positive: str | None) -> str
     changed = [f.name for f in model.schema.fields if have[f.name] != (f.type, f.length)]
     if changed:
         return f"the data has another type for field {', '.join(changed)}"
-    if positive is not None and positive not in model.classes:
+    if positive is not None and positive not in map(class_name, model.classes):
         return f"it does not know the class {positive!r}"
     return None if len(batch) else "the validation set is empty"
 
@@ -109,7 +111,10 @@ def _figures(model: Model, examples: Examples, *, scores: Scores, positive: str 
         return Evaluation(metrics, len(examples), {}, float(np.ptp(scores.score)))
     if scores.prediction is None or scores.probabilities is None:
         return Unjudged("it gave no classes or probabilities")
-    metrics = classification_figures(examples.labels, scores, classes=model.classes, positive=positive)
+    # a model fitted elsewhere may spell its classes otherwise than our labels: "1.0", "True"
+    names = {name: class_name(name) or name for name in model.classes}
+    scores = Scores(scores.score, [names[name] for name in scores.prediction], scores.probabilities)
+    metrics = classification_figures(examples.labels, scores, classes=list(names.values()), positive=positive)
     spread = np.ptp(scores.score if positive is not None else scores.probabilities, axis=0)
     curves = () if positive is None else curves_of(examples.labels == positive, scores.score)
     return Evaluation(metrics, len(examples), class_counts(examples.labels), float(np.max(spread)), curves)

@@ -14,6 +14,7 @@ from features.schema import FeatureSchema
 from learning.evaluation import Unjudged
 from learning.gate import PromotionPolicy
 from learning.judging import Incumbent
+from learning.labels import class_name
 from models.artifact import Artifact
 from models.base import Task
 from models.errors import ArtifactRefused, ModelMismatch
@@ -67,7 +68,7 @@ class Desk:
             max_loss=promotion.max_loss,
             min_examples=promotion.min_examples,
             floor=self.settings.validation.floor,
-            positive=positive,
+            positive=class_name(positive),
         )
 
     def open(self, artifact: Artifact) -> LiveModel:
@@ -87,7 +88,7 @@ class Desk:
         wanted = self.settings.model.positive
         if manifest.task is not self.task:
             raise ModelMismatch(f"the model is for {manifest.task.value}, model.task says {self.task.value}")
-        if wanted is not None and manifest.positive != wanted:
+        if wanted is not None and class_name(manifest.positive) != class_name(wanted):
             raise ModelMismatch(
                 f"its score is the probability of {manifest.positive!r}, model.positive says {wanted!r}: "
                 "whoever reads the scores would take them for the opposite"
@@ -101,7 +102,7 @@ class Desk:
             live = self.open(self.store.load(version))
         except ArtifactRefused as error:
             return Incumbent(version, Unjudged(str(error)))
-        if live.manifest.positive != positive:
+        if class_name(live.manifest.positive) != class_name(positive):
             return Incumbent(version, Unjudged(f"its score is the probability of {live.manifest.positive!r}"))
         return Incumbent(version, live.model)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from learning.constant import constant_of
 from learning.judging import Exam, Verdict, judge
-from learning.labels import class_counts
+from learning.labels import class_counts, class_name
 from learning.report import Report, to_text
 from models.base import Task
 from models.live import LiveModel
@@ -121,7 +121,7 @@ def judge_on(desk: Desk, live: LiveModel, *, champion: str | None, data: Labelle
     """
     if len(data.examples) == 0:
         raise UsageError(f"{data.name} has no labelled row to judge the model on")
-    positive = live.manifest.positive
+    positive = class_name(live.manifest.positive)
     learnt = live.manifest.training_data.get("learnt", 0)
     exam = Exam(
         data.examples,

@@ -35,6 +35,15 @@ class SpoilingModel(FakeModel):
         return Scores(np.full(len(good.score), np.nan), good.prediction, good.probabilities)
 
 
+class OddlySpelledModel(FakeModel):
+    """Says 1.0 where another says 1."""
+
+    def score_many(self, columns: Mapping[str, Column]) -> Scores:
+        """Return the same scores under other names."""
+        plain = FakeModel.score_many(self, columns)
+        return Scores(plain.score, [f"{name}.0" for name in plain.prediction or ()], plain.probabilities)
+
+
 def test_evaluate_gives_each_model_its_own_columns() -> None:
     """A champion with fewer fields is judged on the same examples through what it would see in the stream."""
     model = FakeModel(schema=SCHEMA.subset(["amount"]))
@@ -86,6 +95,12 @@ def test_evaluate_says_why_a_model_cannot_be_judged_on_this_data(
     judged = evaluate(FakeModel(schema=FeatureSchema(fields)), EXAMPLES, positive=positive)
     assert isinstance(judged, Unjudged)
     assert reason in judged.reason
+
+
+def test_evaluate_knows_a_class_by_another_spelling() -> None:
+    """A model fitted elsewhere on the texts 0.0 and 1.0 is judged as one fitted on 0 and 1."""
+    spelled = evaluate(OddlySpelledModel(classes=("0.0", "1.0")), EXAMPLES, positive="1")
+    assert spelled == evaluate(FakeModel(), EXAMPLES, positive="1")
 
 
 def test_evaluate_of_nothing_is_no_evaluation() -> None:
