@@ -97,6 +97,7 @@ class KafkaSource:
         self._owned: set[TopicPartition] = set()
         self._first: dict[TopicPartition, int] = {}
         self._delivered: dict[TopicPartition, int] = {}
+        self._delivered_ms: dict[TopicPartition, int] = {}
         self._stats: Mapping[str, Any] = {}
 
     @property
@@ -158,6 +159,7 @@ class KafkaSource:
                 committed_offset=max(entry["committed_offset"], -1),
                 stable_offset=entry["ls_offset"],
                 end_offset=entry["hi_offset"],
+                delivered_ms=self._delivered_ms.get(at, -1),
             )
             for at, entry in self._partition_stats()
             if entry["hi_offset"] >= 0 and entry["next_offset"] >= 0
@@ -253,14 +255,19 @@ class KafkaSource:
 
     def _kept(self, messages: Sequence[Message]) -> list[Message]:
         """Return the records of partitions that are still ours, and note what was delivered."""
-        kept = []
+        kept: list[Message] = []
+        last: dict[tuple[str | None, int | None], Message] = {}
         for message in messages:
-            at = TopicPartition(message.topic() or "", message.partition() or 0)
-            if at in self._owned:
+            lane = (message.topic(), message.partition())
+            if lane in self._owned:
                 kept.append(message)
-                self._delivered[at] = (message.offset() or 0) + 1
-                if at not in self._first:
-                    self._first[at] = message.offset() or 0
+                last[lane] = message
+                if lane not in self._first:
+                    self._first[TopicPartition(lane[0] or "", lane[1] or 0)] = message.offset() or 0
+        for message in last.values():
+            at = TopicPartition(message.topic() or "", message.partition() or 0)
+            self._delivered[at] = (message.offset() or 0) + 1
+            self._delivered_ms[at] = message.timestamp()[1]
         return kept
 
     def _seek(self, at: TopicPartition, offset: int) -> None:
@@ -292,6 +299,7 @@ class KafkaSource:
             self._owned.discard(at)
             self._first.pop(at, None)
             self._delivered.pop(at, None)
+            self._delivered_ms.pop(at, None)
 
     def _tell(self, change: Change, partitions: Iterable[TopicPartition]) -> None:
         self._assignments += 1

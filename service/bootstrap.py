@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from consumer.kafka import KafkaSource
 from consumer.outgoing import Outbox
@@ -28,6 +27,8 @@ from producer.kafka import KafkaPlainSink, KafkaSink
 from producer.sink import RecordSink
 from service.admin import AdminServer
 from service.clients import consumer_conf, producer_conf, start_policy
+from service.errors import SettingsError
+from service.instruments import build_registry
 from service.metrics import PrometheusTelemetry
 from service.probes import WorkerProbes
 from service.settings import Settings
@@ -51,7 +52,7 @@ class ScoringService:
 
 def build_scoring_service(settings: Settings, *, transactional_id: str) -> ScoringService:
     """Put a scoring process together on Apache Kafka; nothing is connected or started yet."""
-    registry = CollectorRegistry()
+    registry = build_registry()
     telemetry = PrometheusTelemetry(settings.name, registry)
     champion = build_champion(settings, listener=telemetry)
     watchdog = Watchdog()
@@ -174,6 +175,15 @@ def build_score_encoder(settings: Settings) -> ScoreEncoder:
 
 
 def read_avro_schema(settings: Settings) -> Mapping[str, Any] | None:
-    """Return the events' writer schema from its file, or None for JSON."""
+    """Return the events' writer schema from its file, or None where none is named.
+
+    Raises:
+        SettingsError: The file cannot be read as a schema.
+    """
     path = settings.avro_schema_path
-    return None if path is None else msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    if path is None:
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError) as error:
+        raise SettingsError(f"features.avro_schema: {path} cannot be read as an Avro record schema: {error}") from error

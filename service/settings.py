@@ -243,8 +243,6 @@ def _refusals(settings: Settings) -> Iterator[str]:
     )
     if settings.kafka.oauth is not None:
         yield from refuse_our_own(settings.kafka.oauth, where="kafka.oauth")
-    if settings.features.format == "avro" and settings.features.avro_schema is None:
-        yield "features.avro_schema: name the file of the schema that events are written with ('format: avro' needs it)"
     if settings.features.format == "json" and settings.features.avro_schema is not None:
         yield "features.avro_schema: means nothing with 'format: json'; remove it, or set 'format: avro'"
     if settings.model.task == "regression" and settings.model.positive is not None:

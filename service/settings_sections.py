@@ -105,7 +105,8 @@ class FeaturesSettings(Section):
     format: Format = "json"
     """How feature events are written: json, or bare Avro with the writer schema in avro_schema."""
     avro_schema: Text | None = None
-    """File of the Avro schema that events are written with, relative to the service file."""
+    """File of the Avro schema that events are written with, relative to the service file; without it the one that
+    'tidemill config schema --feature' prints."""
     id: Text | None = None
     """Dotted path of the event's identity; without it topic/partition/offset, which no label can name later."""
     key: Text | None = None

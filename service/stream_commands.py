@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from consumer.kafka import KafkaReader
+from features.avro_schema import feature_record_schema
+from features.encoding import EventEncoder
+from features.errors import EncodeError
 from features.paths import split, value_at
-from features.rejection import Problem
-from features.tables import read_events
+from features.rejection import Problem, Reason
+from features.rows import LineProblem
+from features.tables import EventChunk, read_events
 from producer.encoding import score_record_schema
 from producer.publishing import Event, EventPublisher
 from service.bootstrap import build_event_encoder, build_plain_sink, read_avro_schema
@@ -42,10 +46,11 @@ def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Cal
         publisher = EventPublisher(sink, topic, rate=rate)
         with progress(f"Publishing to {topic}", unit="events") as bar:
             for chunk in read_events(file, schema, chunk_rows=_chunk_rows(rate)):
-                bar.advance(publisher.publish(Event(key_of(event), encoder.encode(event)) for event in chunk.events))
-                for problem in chunk.problems[: max(0, SHOWN_PROBLEMS - refused)]:
+                events, problems = _encoded(chunk, encoder, key_of)
+                bar.advance(publisher.publish(events))
+                for problem in problems[: max(0, SHOWN_PROBLEMS - refused)]:
                     say(f"line {problem.line}: {problem.detail}")
-                refused += len(chunk.problems)
+                refused += len(problems)
     finally:
         sink.close()
     say(f"published {publisher.published} events to {topic}" + (f", left out {refused} rows" if refused else ""))
@@ -85,8 +90,22 @@ def follow(  # noqa: PLR0913 - what, from where, how many and how are four diffe
 def _decoder(settings: Settings, stream: str) -> Decoder:
     if stream == "scores" and settings.output.format == "avro":
         return avro_decoder(score_record_schema([path.rsplit(".", 1)[-1] for path in settings.output.passthrough]))
-    schema = read_avro_schema(settings) if stream != "scores" else None
-    return json_decoder if schema is None else avro_decoder(schema)
+    if stream == "features" and settings.features.format == "avro":
+        return avro_decoder(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
+    return json_decoder  # a value that is not JSON is shown as it is
+
+
+def _encoded(
+    chunk: EventChunk, encoder: EventEncoder, key_of: Callable[[Mapping[str, Any]], bytes | None]
+) -> tuple[list[Event], list[LineProblem]]:
+    """Return the events of a chunk as records, and its bad lines with those that cannot be written."""
+    events, problems = [], list(chunk.problems)
+    for line, event in zip(chunk.lines, chunk.events, strict=True):
+        try:
+            events.append(Event(key_of(event), encoder.encode(event)))
+        except EncodeError as error:
+            problems.append(LineProblem(line, Reason.WRONG_TYPE, str(error)))
+    return events, sorted(problems, key=lambda problem: problem.line)
 
 
 def _key_reader(dotted: str | None) -> Callable[[Mapping[str, Any]], bytes | None]:

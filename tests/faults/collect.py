@@ -57,7 +57,7 @@ def collect(
         ],
         scores=[_output(m, score_source) for m in read_all(client, scores)],
         dead_letters=[_output(m, source_in_headers) for m in read_all(client, dead_letters)],
-        committed=committed_offsets(client, group),
+        committed=committed_offsets(AdminClient({**client, "log_level": 0}), group),
         unfinished=unfinished,
     )
 
@@ -126,9 +126,8 @@ def end_of_data(client: Mapping[str, Any], topic: str) -> dict[tuple[str, int], 
     return _ends(client, [topic], "read_uncommitted")
 
 
-def committed_offsets(client: Mapping[str, Any], group: str) -> dict[tuple[str, int], int]:
+def committed_offsets(admin: AdminClient, group: str) -> dict[tuple[str, int], int]:
     """Return the next offsets a group has committed."""
-    admin = AdminClient(dict(client))
     future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
     return {(p.topic, p.partition): p.offset for p in future.result(timeout=30).topic_partitions}
 

@@ -141,7 +141,6 @@ def test_load_settings_names_the_variable_of_an_unknown_key(load: Load) -> None:
         ),
         ({"topics": {"features": "a", "dead_letters": "a"}}, "topics.dead_letters.*also an input"),
         ({"topics": {"scores": "x", "dead_letters": "x"}}, "must differ"),
-        ({"features": {**MINIMAL["features"], "format": "avro"}}, "features.avro_schema"),
         ({"output": {"passthrough": ["a.x", "b.x"]}}, "two paths end in 'x'"),
         ({"output": {"passthrough": ["a.score"]}}, "'score' is a field of every score"),
         ({"output": {"passthrough": ["a-b"], "format": "avro"}}, "cannot be a field name in Avro"),

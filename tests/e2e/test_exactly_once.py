@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+
+from models.trusted_types import TRUSTED_TYPES
+from tests.e2e.data import DataSet, breast_cancer
+from tests.e2e.project import Project, ended
+from tests.e2e.stream import Stream
+from tests.faults.judge import judge
+from tests.support.kafka import KafkaCluster
+
+pytestmark = pytest.mark.kafka
+
+COPIES = 40  # of 569 real rows
+PARTITIONS = "4"
+BAD: Sequence[bytes | None] = (b"", None, b"{", b"not an event", b'{"sample": "x"}', b"\xff\xfe", b"[1,2]")
+
+
+@pytest.mark.parametrize(("form", "protocol"), [("json", "classic"), ("avro", "consumer")])
+def test_every_event_is_scored_once_though_a_worker_is_killed_twice(
+    form: str, protocol: str, kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    """A real CSV comes out scored, each event once and in order; bad records are dead letters byte for byte."""
+    data = breast_cancer(tmp_path, copies=COPIES)
+    stream = Stream(kafka, f"cancer-{form}", form)
+    project = a_trained_project(tmp_path / "work", data, stream, protocol)
+    before = project.tracked_files()
+    steady, victim = project.start_scoring("0"), project.start_scoring("1")
+    with ended(steady, victim), project.publishing(data.events, "--rate", "4000"):
+        for _ in range(2):
+            victim.wait_for_log("Partitions assigned", count=1)
+            stream.send(list(BAD) * (len(data.frame) // 200 // len(BAD) + 1))  # half a percent each time
+            victim.kill()
+            victim.start()
+        project.wait_until_published()
+        stream.wait_until_done()
+        assert (steady.stop(), victim.stop()) == (0, 0)
+    evidence = stream.evidence()
+    planted = [record.source for record in evidence.inputs if record.value in BAD]
+    assert not judge(evidence, expected_dead=planted).violations
+    assert len(planted) >= len(data.frame) // 100
+    assert len(evidence.scores) == len(data.frame)
+    assert_equal_offline(project, data, [stream.decode(record.value or b"") for record in evidence.scores])
+    assert project.tracked_files() == before
+
+
+def a_trained_project(folder: Path, data: DataSet, stream: Stream, protocol: str) -> Project:
+    """Return a project as the tour makes it: init, train, topics create."""
+    project = Project(folder)
+    project.run(
+        "init", "--from", str(data.train), "--label", "target", "--id", "sample", "--name", stream.name, str(folder)
+    )
+    project.configure(
+        {
+            "kafka": stream.settings(**({"group.protocol": protocol})),
+            "features": {"format": stream.form},
+            "output": {"format": stream.form},
+            "model": {"positive": "malignant"},
+            "promotion": {"min_examples": 50},
+            "batch": {"max_records": 500},
+        }
+    )
+    project.run("train", "--data", str(data.train))
+    project.run("topics", "create", "--partitions", PARTITIONS)
+    return project
+
+
+def assert_equal_offline(project: Project, data: DataSet, scores: Sequence[dict[str, Any]]) -> None:
+    """Compare every score with what the stored model says of the CSV's row, outside Tidemill."""
+    (path,) = project.folder.glob("model-store/*/versions/v1/model.skops")
+    model = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    rows = data.frame.drop(columns=["sample", "target"])
+    expected = model.predict_proba(rows.to_numpy(dtype=np.float64))[:, list(model.classes_).index("malignant")]
+    by_id = dict(zip(data.frame["sample"], expected, strict=True))
+    assert {score["event_id"] for score in scores} == set(by_id)
+    worst = max(abs(score["score"] - by_id[score["event_id"]]) for score in scores)
+    assert worst < 1e-12
+    assert {(score["model_version"], score["service"]) for score in scores} == {("v1", scores[0]["service"])}
