@@ -113,8 +113,8 @@ def _figures(model: Model, examples: Examples, *, scores: Scores, positive: str 
         return Unjudged("it gave no classes or probabilities")
     # a model fitted elsewhere may spell its classes otherwise than our labels: "1.0", "True"
     names = {name: class_name(name) or name for name in model.classes}
-    scores = Scores(scores.score, [names[name] for name in scores.prediction], scores.probabilities)
-    metrics = classification_figures(examples.labels, scores, classes=list(names.values()), positive=positive)
+    renamed = Scores(scores.score, [names[name] for name in scores.prediction], scores.probabilities)
+    metrics = classification_figures(examples.labels, renamed, classes=list(names.values()), positive=positive)
     spread = np.ptp(scores.score if positive is not None else scores.probabilities, axis=0)
     curves = () if positive is None else curves_of(examples.labels == positive, scores.score)
     return Evaluation(metrics, len(examples), class_counts(examples.labels), float(np.max(spread)), curves)
