@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from learning.report import aligned
+from learning.text_table import aligned
 from models.artifact import MANIFEST_FILE
 from models.errors import ArtifactRefused
 from models.manifest import Manifest
