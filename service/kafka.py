@@ -5,6 +5,7 @@ Every method may raise ``Unreachable`` (no answer) or ``Refused`` (the cluster s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -39,6 +40,13 @@ _NO_ANSWER: Final = frozenset(
         KafkaError.NETWORK_EXCEPTION,
     }
 )
+# What goes wrong is told once, as an error: logs go to a queue that nobody reads and that dies with the client.
+_SILENT: Final = {"log_level": 0, "log.queue": True}
+# A cluster that has just started, or lost a broker, is still choosing who coordinates the group.
+_NOT_YET: Final = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
+)
+_PAUSE_S: Final = 0.1
 _NO_SUCH_TOPIC: Final = KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
@@ -52,7 +60,7 @@ class ClusterAdmin:
             SettingsError: The client knows no such property or value.
         """
         self._timeout = timeout
-        self._conf = {**conf, "log_level": 0, "error_cb": self._on_error}
+        self._conf = {**conf, **_SILENT, "error_cb": self._on_error}
         self._brokers = str(conf.get("bootstrap.servers", ""))
         self._last_error = ""
         # Any: the type stubs lag behind the client (authorised operations, offsets by timestamp).
@@ -100,24 +108,27 @@ class ClusterAdmin:
 
     def group_operations(self, group: str) -> frozenset[str] | Denied | None:
         """Return what this client may do with a consumer group; it need not exist. None where nobody says."""
-        future = self._admin.describe_consumer_groups(
-            [group], include_authorized_operations=True, request_timeout=self._timeout
-        )[group]
-        try:
-            described = future.result(self._timeout + _GRACE_S)
-        except KafkaException as exception:
-            error = _error(exception)
-            if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-                return Denied(error.str())
-            if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return None
-            raise self._translate(error) from None
-        return _operations(described.authorized_operations)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            future = self._admin.describe_consumer_groups(
+                [group], include_authorized_operations=True, request_timeout=self._timeout
+            )[group]
+            try:
+                return _operations(future.result(self._timeout + _GRACE_S).authorized_operations)
+            except KafkaException as exception:
+                error = _error(exception)
+                if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    return Denied(error.str())
+                if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                    return None
+                if error.code() not in _NOT_YET or time.monotonic() > deadline:
+                    raise self._translate(error) from None
+                time.sleep(_PAUSE_S)
 
     def try_transactional_id(self, conf: Mapping[str, Any], transactional_id: str) -> Denied | None:
         """Open and leave a transactional producer with this id; return why that is refused, or None."""
         producer = _construct(
-            lambda: Producer({**conf, "transactional.id": transactional_id, "log_level": 0, "error_cb": self._on_error})
+            lambda: Producer({**conf, **_SILENT, "transactional.id": transactional_id, "error_cb": self._on_error})
         )
         try:
             producer.init_transactions(self._timeout)
@@ -174,7 +185,8 @@ class ClusterAdmin:
 
     def _cause(self, error: KafkaError) -> str:
         """Return why there was no answer, as far as the client has told."""
-        self._admin.poll(0)  # delivers what the client has reported meanwhile
+        while self._admin.poll(0):  # delivers what the client has reported meanwhile
+            pass
         return self._last_error or error.str()
 
     def _translate(self, error: KafkaError) -> ServiceError:
@@ -186,12 +198,12 @@ class ClusterAdmin:
             if "authentication" in cause.lower():
                 return Refused(f"{self._brokers} does not accept our credentials: {cause}")
             return self._unreachable(cause)
-        return Refused(f"{self._brokers} refuses: {error.str()}")
+        return Refused(f"{self._brokers} refuses: {error.str() or error.name()} ({error.name()})")
 
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(
             f"no Kafka broker answers at {self._brokers} within {self._timeout:g} s: {why};"
-            " is it running, and is kafka.bootstrap.servers right?"
+            " is it running, and are kafka.bootstrap.servers and security.protocol right?"
         )
 
     def _on_error(self, error: KafkaError) -> None:
