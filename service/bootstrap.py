@@ -30,6 +30,7 @@ from service.clients import consumer_conf, producer_conf, start_policy
 from service.errors import SettingsError
 from service.instruments import build_registry
 from service.metrics import PrometheusTelemetry
+from service.plugins import add_folder
 from service.probes import WorkerProbes
 from service.settings import Settings
 
@@ -135,7 +136,11 @@ def build_store(settings: Settings) -> ModelStore:
 
 
 def build_champion(settings: Settings, *, listener: ChampionListener | None = None) -> ChampionHandle:
-    """Return the handle of the live model; it looks at the store when it is started or refreshed."""
+    """Return the handle of the live model; it looks at the store when it is started or refreshed.
+
+    The user's own modules can be imported from then on: a model may hold functions of theirs.
+    """
+    add_folder(settings.plugins_path)
     return ChampionHandle(
         build_store(settings),
         service_schema=settings.feature_schema(),

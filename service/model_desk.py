@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from models.manifest import Manifest
 from models.store import CHAMPION, LogEntry, ModelStore
 from models.stores import open_store
 from service.model_history import PREVIOUS
+from service.plugins import add_folder
 from service.settings import Settings
 
 
@@ -129,9 +129,7 @@ def open_desk(settings: Settings, *, now_ms: Callable[[], int], say: Callable[[s
 
     The folder of the user's own modules can be imported from afterwards: a model may hold functions of it.
     """
-    folder = settings.plugins_path
-    if folder is not None and str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    add_folder(settings.plugins_path)
     store = open_store(str(settings.model_store_path), settings.model.name)
     return Desk(settings, store, operator(), now_ms, say)
 

@@ -38,8 +38,7 @@ def load_callable(reference: str, *, where: str, path: Path | None = None) -> An
     module_name, _, name = reference.partition(":")
     if not module_name or not name.isidentifier():
         raise PluginError(f"{where}: {reference!r} must be written module:name, for instance 'fraud_code:make_model'")
-    if path is not None and str(path) not in sys.path:
-        sys.path.append(str(path))
+    add_folder(path)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -56,6 +55,12 @@ def load_callable(reference: str, *, where: str, path: Path | None = None) -> An
     if not callable(found):
         raise PluginError(f"{where}: {module.__file__} has no callable {name!r}")
     return found
+
+
+def add_folder(path: Path | None) -> None:
+    """Let modules of this folder (``plugins.path``) be imported, after everything else; None does nothing."""
+    if path is not None and str(path) not in sys.path:
+        sys.path.append(str(path))
 
 
 def put_our_packages_first() -> None:

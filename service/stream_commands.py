@@ -36,7 +36,7 @@ def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Cal
     """
     schema = settings.feature_schema()
     encoder = build_event_encoder(settings)
-    key_of = _key_reader(schema.roles.key)
+    key_of = key_reader(settings)
     sink = build_plain_sink(settings, client_id=f"{settings.name}-publish")
     sink.open()
     topic = settings.topics.features[0]
@@ -46,7 +46,7 @@ def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Cal
         publisher = EventPublisher(sink, topic, rate=rate)
         with progress(f"Publishing to {topic}", unit="events") as bar:
             for chunk in read_events(file, schema, chunk_rows=_chunk_rows(rate)):
-                events, problems = _encoded(chunk, encoder, key_of)
+                events, problems = encode_chunk(chunk, encoder, key_of)
                 bar.advance(publisher.publish(events))
                 for problem in problems[: max(0, SHOWN_PROBLEMS - refused)]:
                     say(f"line {problem.line}: {problem.detail}")
@@ -88,14 +88,21 @@ def follow(  # noqa: PLR0913 - what, from where, how many and how are four diffe
 
 
 def _decoder(settings: Settings, stream: str) -> Decoder:
-    if stream == "scores" and settings.output.format == "avro":
-        return avro_decoder(score_record_schema([path.rsplit(".", 1)[-1] for path in settings.output.passthrough]))
+    if stream == "scores":
+        return score_decoder(settings)
     if stream == "features" and settings.features.format == "avro":
         return avro_decoder(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
     return json_decoder  # a value that is not JSON is shown as it is
 
 
-def _encoded(
+def score_decoder(settings: Settings) -> Decoder:
+    """Return what reads the score records of the service."""
+    if settings.output.format == "json":
+        return json_decoder
+    return avro_decoder(score_record_schema([path.rsplit(".", 1)[-1] for path in settings.output.passthrough]))
+
+
+def encode_chunk(
     chunk: EventChunk, encoder: EventEncoder, key_of: Callable[[Mapping[str, Any]], bytes | None]
 ) -> tuple[list[Event], list[LineProblem]]:
     """Return the events of a chunk as records, and its bad lines with those that cannot be written."""
@@ -108,8 +115,9 @@ def _encoded(
     return events, sorted(problems, key=lambda problem: problem.line)
 
 
-def _key_reader(dotted: str | None) -> Callable[[Mapping[str, Any]], bytes | None]:
+def key_reader(settings: Settings) -> Callable[[Mapping[str, Any]], bytes | None]:
     """Return what takes the record key from an event: the text of the value at the key's path."""
+    dotted = settings.features.key
     if dotted is None:
         return lambda _event: None
     path = split(dotted)
