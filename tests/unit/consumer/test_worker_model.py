@@ -349,7 +349,7 @@ def test_workers_deliver_exactly_once_whatever_happens() -> None:
         run_state_machine_as_test(
             WorkerMachine,
             settings=settings(
-                max_examples=150,
+                max_examples=100,
                 stateful_step_count=30,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow],
