@@ -27,6 +27,7 @@ _THREADS = 4
 class _Case:
     model: Model
     columns: Mapping[str, Column]
+    scored: Mapping[str, Column]  # the copies that the first scores were made from
     rows: int
     scores: Scores
     trusted_types: Sequence[str]
@@ -44,7 +45,8 @@ def check_model(model: Model, columns: Mapping[str, Column], *, trusted_types: S
         Exception: What the model raises on the whole batch; nothing else can be said then.
     """
     rows = count_rows(columns, model.schema)
-    case = _Case(model, columns, rows, model.score_many(columns), trusted_types)
+    scored = {name: column.copy() for name, column in columns.items()}
+    case = _Case(model, columns, scored, rows, model.score_many(scored), trusted_types)
     findings = []
     for rule, holds in _RULES:
         try:
@@ -94,9 +96,7 @@ def _score_is_that_of_its_class(case: _Case) -> bool:
 
 
 def _leaves_its_input_alone(case: _Case) -> bool:
-    copies = {name: column.copy() for name, column in case.columns.items()}
-    case.model.score_many(copies)
-    return all(_same(copies[name], column) for name, column in case.columns.items())
+    return all(_same(case.scored[name], column) for name, column in case.columns.items())
 
 
 def _says_the_same_twice(case: _Case) -> bool:
@@ -152,11 +152,12 @@ def _same(left: Column, right: Column) -> bool:
 
 
 _RULES: tuple[tuple[str, Callable[[_Case], bool]], ...] = (
+    # first, before a model that scribbles gets at the rows of the other rules
+    ("it must leave its input as it was", _leaves_its_input_alone),
     ("it must give one finite score for each row", _gives_one_finite_score_a_row),
     ("it must answer with classes and probabilities, or as a regression with neither", _answers_as_its_task_says),
     ("its probabilities must lie between 0 and 1 and sum to 1", _probabilities_sum_to_one),
     ("its score must be the probability of its class", _score_is_that_of_its_class),
-    ("it must leave its input as it was", _leaves_its_input_alone),
     ("the same rows must give the same scores", _says_the_same_twice),
     ("a row scored alone must have the score it has in a batch", _scores_one_by_one_as_in_a_batch),
     ("scores must be in the order of the rows", _keeps_the_order_of_rows),

@@ -153,9 +153,7 @@ def _check_columns(estimator: Any, schema: FeatureSchema, kind: InputKind) -> No
     if kind is InputKind.FRAME and fitted is not None and not selects_by_name(estimator):
         wanted = tuple(str(name) for name in fitted)
         if wanted != given:
-            raise ModelMismatch(
-                f"the model was fitted on the columns {_listed(wanted)}, the schema has {_listed(given)}"
-            )
+            raise ModelMismatch(f"the model was fitted on columns {_listed(wanted)}; the schema has {_listed(given)}")
         return
     width = getattr(estimator, "n_features_in_", None)
     if kind is InputKind.MATRIX and width is not None and width != len(given):

@@ -69,7 +69,12 @@ def load_estimator(data: bytes, *, trusted_types: Sequence[str] = ()) -> Any:
     except Exception as error:  # every way in which a forged or foreign file can be wrong
         raise ArtifactRefused("format", f"the model file cannot be read: {_line(error)}") from error
     check_versions(caught)
-    check_trees(estimator)
+    try:
+        check_trees(estimator)
+    except ArtifactRefused:
+        raise
+    except Exception as error:  # a forged file may hold anything where a tree should be
+        raise ArtifactRefused("format", f"the model file cannot be read: {_line(error)}") from error
     return estimator
 
 

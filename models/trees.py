@@ -1,7 +1,7 @@
-"""Bounds of decision trees that were read from a file.
+"""Bounds of trees that were read from a file.
 
-scikit-learn walks a tree by the node numbers stored in it, without looking whether they exist: a crafted
-or damaged file would crash the process, or read memory that is not the tree's, at the first score.
+scikit-learn walks a tree by the numbers stored in it, without looking whether they exist: a crafted or
+damaged file would crash the process, or read memory that is not the tree's, at the first score.
 """
 
 from __future__ import annotations
@@ -13,22 +13,27 @@ import numpy as np
 from models.errors import ArtifactRefused
 from models.estimators import parts_of
 
+_TREE = "sklearn.tree._tree.Tree"
+_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+_NEIGHBOURS = ("sklearn.neighbors._kd_tree.KDTree", "sklearn.neighbors._ball_tree.BallTree")
+
 
 def check_trees(estimator: Any) -> None:
-    """Refuse an estimator with a tree that leads out of itself or in a circle.
+    """Refuse an estimator with a tree that leads out of itself, out of a row, or in a circle.
 
     Raises:
         ArtifactRefused: ``format``.
     """
     for part in parts_of(estimator):
-        kind = f"{type(part).__module__}.{type(part).__name__}"
-        if kind == "sklearn.tree._tree.Tree":
+        kind = _kind(part)
+        if kind == _TREE:
             _check_tree(part)
-        elif kind == "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor":
+        elif kind == _PREDICTOR:
             _check_predictor(part)
-        features, tree = getattr(part, "n_features_in_", None), getattr(part, "tree_", None)
-        if features is not None and tree is not None and tree.n_features != features:
-            raise _refused("was made for another number of features than its estimator")
+        elif kind in _NEIGHBOURS:
+            _check_neighbours(part)
+        else:
+            _check_width(part)
 
 
 def _check_tree(tree: Any) -> None:
@@ -48,15 +53,38 @@ def _check_predictor(predictor: Any) -> None:
     inner = nodes["is_leaf"] == 0
     if not len(nodes):
         raise _refused("has no nodes")
-    _check_children(
-        nodes["left"][inner].astype(np.int64), nodes["right"][inner].astype(np.int64), np.flatnonzero(inner), len(nodes)
-    )
+    left, right = nodes["left"][inner].astype(np.int64), nodes["right"][inner].astype(np.int64)
+    _check_children(left, right, np.flatnonzero(inner), len(nodes))
     if (nodes["feature_idx"][inner].astype(np.int64) < 0).any():
         raise _refused("asks for a feature that does not exist")
     categorical = inner & (nodes["is_categorical"] != 0)
     bitsets = min(len(predictor.raw_left_cat_bitsets), len(predictor.binned_left_cat_bitsets))
     if (nodes["bitset_idx"][categorical].astype(np.int64) >= bitsets).any():
         raise _refused("asks for a set of categories that does not exist")
+
+
+def _check_neighbours(tree: Any) -> None:
+    data, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
+    inner = np.flatnonzero(nodes["is_leaf"] == 0)
+    rows_exist = len(order) == len(data) and (not order.size or (order.min() >= 0 and order.max() < len(data)))
+    spans_exist = (nodes["idx_start"] >= 0).all() and (nodes["idx_end"] <= len(data)).all()
+    if not len(nodes) or not rows_exist or not spans_exist or bounds.shape[-2:] != (len(nodes), data.shape[1]):
+        raise _refused("names rows that do not exist")
+    if inner.size and 2 * inner.max() + 2 >= len(nodes):  # children are found by counting, not by name
+        raise _refused("names a child node that does not exist")
+
+
+def _check_width(part: Any) -> None:
+    """Refuse trees that read further into a row than the estimator that hands them rows allows."""
+    state = getattr(part, "__dict__", {})
+    held = state.get("estimators_", ())
+    members = held.ravel() if isinstance(held, np.ndarray) else held  # not np.ravel: a pipeline has a length too
+    trees: list[Any] = [state.get("tree_"), *(getattr(member, "tree_", None) for member in members)]
+    widest = max((tree.n_features for tree in trees if _kind(tree) == _TREE), default=0)
+    for predictor in (predictor for stage in state.get("_predictors", ()) for predictor in stage):
+        widest = max(widest, 1 + int(predictor.nodes["feature_idx"].max(initial=0)))
+    if widest > int(state.get("n_features_in_", 0)):
+        raise _refused("asks for a feature that its estimator does not have")
 
 
 def _check_children(left: Any, right: Any, parents: Any, count: int) -> None:
@@ -66,5 +94,9 @@ def _check_children(left: Any, right: Any, parents: Any, count: int) -> None:
             raise _refused("names a child node that does not exist")
 
 
+def _kind(part: Any) -> str:
+    return f"{type(part).__module__}.{type(part).__name__}"
+
+
 def _refused(what: str) -> ArtifactRefused:
-    return ArtifactRefused("format", f"a decision tree in the model file {what}: the file is damaged or forged")
+    return ArtifactRefused("format", f"a tree in the model file {what}: the file is damaged or forged")

@@ -94,7 +94,7 @@ def decode_trial(data: bytes, schema: FeatureSchema) -> Trial:
     except Exception as error:  # every way in which a forged file can be wrong
         raise ArtifactRefused("format", f"the trial batch cannot be read: {type(error).__name__}: {error}") from error
     if scores.shape != (rows,):
-        raise ArtifactRefused("format", f"the trial batch has {rows} rows with {len(scores)} scores")
+        raise ArtifactRefused("format", f"the trial batch has {rows} rows with {scores.size} scores")
     return Trial(columns, scores)
 
 

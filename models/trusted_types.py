@@ -31,7 +31,8 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.model_selection._split.StratifiedKFold",  # a search that holds its best estimator, and the next
     "sklearn.model_selection._split.KFold",
     "sklearn.metrics._scorer._PassthroughScorer",
-    "scipy.interpolate._bsplines.BSpline",  # spline features
+    "scipy.interpolate._bsplines.BSpline",  # spline features, and the next
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
 )
 
 # Modules whose names let a file run commands, read or write files, load code or unpickle. Trusting one
