@@ -142,6 +142,24 @@ def test_second_open_fences_the_first(cluster: Cluster) -> None:
     assert values_in(cluster, topic) == [b"owner"]
 
 
+def test_fenced_sink_says_so_at_every_step(cluster: Cluster) -> None:
+    """A sink fenced with records under way fails with an error of ours, and nothing short of a new producer helps."""
+    topic, name = cluster.create_topic(), cluster.unique("id")
+    zombie = cluster.sink(name)
+    zombie.begin()
+    produce(zombie, topic, b"acknowledged")
+    zombie.flush()
+    owner = cluster.sink(name)
+    produce(zombie, topic, b"too late")
+    with pytest.raises((AbortRequired, RecreateRequired)):
+        zombie.flush()
+    with pytest.raises(RecreateRequired):
+        zombie.abort()
+    owner.begin()
+    owner.commit()
+    assert values_in(cluster, topic) == []
+
+
 def test_reopen_settles_the_open_transaction(cluster: Cluster) -> None:
     """After ``reopen`` the old transaction is over: readers pass it, and its offsets are not committed."""
     inputs, outputs, group = cluster.create_topic(), cluster.create_topic(), cluster.unique("group")
