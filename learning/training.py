@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.schema import FeatureSchema
 from learning.constant import ConstantModel, constant_of
 from learning.errors import TrainingError
 from learning.estimators import DEFAULT_ESTIMATOR, EstimatorFactory, Unfitted, build_from_factory, build_named
@@ -28,6 +29,7 @@ class TrainingSpec:
         positive: The class whose probability is the score; None: see ``choose_positive``.
         threshold: Score at and above which it is predicted.
         seed: Of the split and of the estimator.
+        without: Fields the model shall not use, though the examples have them.
     """
 
     task: Task
@@ -35,6 +37,21 @@ class TrainingSpec:
     positive: str | None = None
     threshold: float = DEFAULT_THRESHOLD
     seed: int = 0
+    without: tuple[str, ...] = ()
+
+    def fields(self, schema: FeatureSchema) -> FeatureSchema:
+        """Return the fields that are learnt from.
+
+        Raises:
+            TrainingError: ``without`` names a field that is not there, or leaves none.
+        """
+        absent = [name for name in self.without if name not in schema.names]
+        if absent:
+            raise TrainingError(f"no such field: {', '.join(absent)}; the service file has {', '.join(schema.names)}")
+        kept = [name for name in schema.names if name not in self.without]
+        if not kept:
+            raise TrainingError("no field is left to learn from")
+        return schema.subset(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +92,10 @@ def train(examples: Examples, *, spec: TrainingSpec, validation: Examples | None
             f"give a validation set of your own with --validation"
         )
     unfitted = _unfitted(spec, sides.train)
-    estimator, complaints = _fit(unfitted, sides.train)
+    estimator, complaints = _fit(unfitted, sides.train, spec)
     model = SklearnModel(
         estimator,
-        schema=sides.train.batch.schema,
+        schema=spec.fields(sides.train.batch.schema),
         task=spec.task,
         input=unfitted.input_kind,
         positive=positive,
@@ -107,14 +124,14 @@ def _sides(examples: Examples, *, spec: TrainingSpec, validation: Examples | Non
 
 
 def _unfitted(spec: TrainingSpec, examples: Examples) -> Unfitted:
-    schema = examples.batch.schema
+    schema = spec.fields(examples.batch.schema)
     if isinstance(spec.estimator, str):
         return build_named(spec.estimator, task=spec.task, schema=schema, seed=spec.seed)
     return build_from_factory(spec.estimator, task=spec.task, schema=schema)
 
 
-def _fit(unfitted: Unfitted, examples: Examples) -> tuple[object, tuple[str, ...]]:
-    given = to_input(examples.batch.columns, schema=examples.batch.schema, kind=unfitted.input_kind)
+def _fit(unfitted: Unfitted, examples: Examples, spec: TrainingSpec) -> tuple[object, tuple[str, ...]]:
+    given = to_input(examples.batch.columns, schema=spec.fields(examples.batch.schema), kind=unfitted.input_kind)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

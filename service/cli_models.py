@@ -42,6 +42,10 @@ def train(  # noqa: PLR0913 - each is an option
     estimator: Annotated[
         str, typer.Option(help="sgd, logistic, forest, boosting, or module:factory of your own.")
     ] = "sgd",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A field the model shall not use, so that it can leave the file. Repeatable."),
+    ] = None,
     positive: PositiveOption = None,
     threshold: ThresholdOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of the estimator.")] = 0,
@@ -63,7 +67,7 @@ def train(  # noqa: PLR0913 - each is an option
 
     desk = _desk(context, positive=positive, threshold=threshold)
     promotion = Promotion.NEVER if no_promote else Promotion.IF_ALLOWED
-    trained = train_and_judge(desk, TrainingOrder(data, validation, estimator, seed, promotion))
+    trained = train_and_judge(desk, TrainingOrder(data, validation, estimator, seed, promotion, tuple(without or ())))
     typer.echo(json.dumps(trained.as_json()) if as_json else trained.as_text())
     if fail_on_reject and not trained.verdict.decision.promote:
         raise typer.Exit(1)

@@ -44,6 +44,7 @@ class TrainingOrder:
         estimator: A name of ours, or ``module:factory``.
         seed: Of the split and of the estimator.
         promotion: What is done with the candidate.
+        without: Fields of the service file that the model shall not use.
     """
 
     data: Path
@@ -51,6 +52,7 @@ class TrainingOrder:
     estimator: str
     seed: int
     promotion: Promotion
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _spec(desk: Desk, order: TrainingOrder) -> TrainingSpec:
     estimator: str | EstimatorFactory = order.estimator
     if ":" in order.estimator:
         estimator = load_callable(order.estimator, where="--estimator", path=desk.settings.plugins_path)
-    return TrainingSpec(desk.task, estimator, model.positive, model.threshold, order.seed)
+    return TrainingSpec(desk.task, estimator, model.positive, model.threshold, order.seed, order.without)
 
 
 def _read(desk: Desk, order: TrainingOrder) -> _Files:
@@ -172,7 +174,7 @@ def _report(desk: Desk, order: TrainingOrder, candidate: Candidate, *, verdict: 
 def _publish(desk: Desk, order: TrainingOrder, candidate: Candidate, *, report: Report, files: _Files) -> str:
     sides = candidate.split
     judged_on = files.given or files.data
-    how = {"estimator": order.estimator, "seed": order.seed}
+    how = {"estimator": order.estimator, "seed": order.seed, "without": list(order.without)}
     artifact = build_artifact(
         candidate.model,
         name=desk.settings.model.name,

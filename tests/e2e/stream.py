@@ -48,7 +48,6 @@ class Stream:
 
     def wait_until_done(self) -> None:
         """Wait until the group has committed past every input record."""
-
         ends = end_of_data(self.kafka.client_settings, self.features)
 
         def is_done() -> bool:

@@ -11,6 +11,7 @@ import skops.io
 from models.trusted_types import TRUSTED_TYPES
 from tests.e2e.data import DataSet, breast_cancer
 from tests.e2e.project import Project, ended
+from tests.e2e.services import a_trained_project
 from tests.e2e.stream import Stream
 from tests.faults.judge import judge
 from tests.support.kafka import KafkaCluster
@@ -18,7 +19,6 @@ from tests.support.kafka import KafkaCluster
 pytestmark = pytest.mark.kafka
 
 COPIES = 40  # of 569 real rows
-PARTITIONS = "4"
 BAD: Sequence[bytes | None] = (b"", None, b"{", b"not an event", b'{"sample": "x"}', b"\xff\xfe", b"[1,2]")
 
 
@@ -29,7 +29,7 @@ def test_every_event_is_scored_once_though_a_worker_is_killed_twice(
     """A real CSV comes out scored, each event once and in order; bad records are dead letters byte for byte."""
     data = breast_cancer(tmp_path, copies=COPIES)
     stream = Stream(kafka, f"cancer-{form}", form)
-    project = a_trained_project(tmp_path / "work", data, stream, protocol)
+    project = a_trained_project(tmp_path / "work", data, stream, **{"group.protocol": protocol})
     before = project.tracked_files()
     steady, victim = project.start_scoring("0"), project.start_scoring("1")
     with ended(steady, victim), project.publishing(data.events, "--rate", "4000"):
@@ -48,27 +48,6 @@ def test_every_event_is_scored_once_though_a_worker_is_killed_twice(
     assert len(evidence.scores) == len(data.frame)
     assert_equal_offline(project, data, [stream.decode(record.value or b"") for record in evidence.scores])
     assert project.tracked_files() == before
-
-
-def a_trained_project(folder: Path, data: DataSet, stream: Stream, protocol: str) -> Project:
-    """Return a project as the tour makes it: init, train, topics create."""
-    project = Project(folder)
-    project.run(
-        "init", "--from", str(data.train), "--label", "target", "--id", "sample", "--name", stream.name, str(folder)
-    )
-    project.configure(
-        {
-            "kafka": stream.settings(**({"group.protocol": protocol})),
-            "features": {"format": stream.form},
-            "output": {"format": stream.form},
-            "model": {"positive": "malignant"},
-            "promotion": {"min_examples": 50},
-            "batch": {"max_records": 500},
-        }
-    )
-    project.run("train", "--data", str(data.train))
-    project.run("topics", "create", "--partitions", PARTITIONS)
-    return project
 
 
 def assert_equal_offline(project: Project, data: DataSet, scores: Sequence[dict[str, Any]]) -> None:
