@@ -188,7 +188,7 @@ class KafkaSource:
         """Return good records; turn errors in the stream into ours."""
         try:
             messages = self._consumer.consume(count, timeout)
-        except (KafkaException, RuntimeError) as exception:
+        except (KafkaException, RuntimeError, SystemError) as exception:
             raise PollFailed(f"consume: {exception}") from exception
         good = [message for message in messages if message.error() is None]
         if len(good) != len(messages):

@@ -8,6 +8,7 @@ which a delayed request can otherwise land in a later transaction of the same ep
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -97,6 +98,21 @@ def error_in(exception: KafkaException) -> KafkaError:
     return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(exception))
 
 
+def served(call: Callable[[], int], step: str) -> int:
+    """Make a call that serves the client's queue.
+
+    A fatal error (the producer was fenced) that waits in the queue is raised by whichever call serves it; when a
+    delivery report follows it in the queue, Python wraps it in a ``SystemError``.
+    """
+    try:
+        return call()
+    except (KafkaException, SystemError) as exception:
+        cause = exception if isinstance(exception, KafkaException) else exception.__cause__
+        if isinstance(cause, KafkaException):
+            raise policy_of(error_in(cause), step) from exception
+        raise RecreateRequired(f"{step}: {exception}") from exception
+
+
 class KafkaPlainSink:
     """At least once: offsets are committed after every record of the batch is acknowledged."""
 
@@ -141,7 +157,7 @@ class KafkaPlainSink:
             except BufferError:
                 if time.monotonic() > deadline:
                     raise AbortRequired(f"produce to {topic}: the client's queue stays full") from None
-                self._producer.poll(0.1)
+                served(lambda: self._producer.poll(0.1), f"produce to {topic}")
             except KafkaException as exception:
                 error = error_in(exception)
                 if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -152,7 +168,7 @@ class KafkaPlainSink:
 
     def flush(self) -> None:
         """Wait until all is acknowledged, at most ``flush_timeout`` seconds."""
-        left = self._producer.flush(self._flush_timeout)
+        left = served(lambda: self._producer.flush(self._flush_timeout), "flush")
         if self._undelivered is not None:
             error = self._undelivered
             raise DeliveryFailed(f"delivery: {error.str()}", record_at_fault=error.code() in _RECORD_AT_FAULT)
@@ -176,7 +192,7 @@ class KafkaPlainSink:
     def abort(self) -> None:
         """Forget what is queued; what is already delivered will be delivered again."""
         self._producer.purge()
-        self._producer.flush(CLOSE_TIMEOUT_S)
+        served(lambda: self._producer.flush(CLOSE_TIMEOUT_S), "flush before abort")
 
     def reopen(self) -> None:
         """Throw the client away and open a new one."""
@@ -209,8 +225,10 @@ class KafkaPlainSink:
     def _discard(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.purge(in_queue=True, in_flight=True, blocking=False)
-            client.poll(0)
+            # A fatal error that nobody has fetched yet is raised here, and is of no interest any more.
+            with contextlib.suppress(KafkaException, SystemError):
+                client.purge(in_queue=True, in_flight=True, blocking=False)
+                client.poll(0)
 
     def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
         if error is not None and (self._undelivered is None or error.code() in _RECORD_AT_FAULT):
@@ -257,7 +275,7 @@ class KafkaSink(KafkaPlainSink):
 
     def abort(self) -> None:
         """Abort, after letting produce requests in flight land: aborting under them can be fatal."""
-        self._producer.flush(CLOSE_TIMEOUT_S)
+        served(lambda: self._producer.flush(CLOSE_TIMEOUT_S), "flush before abort")
         self._attempt("abort_transaction", self._producer.abort_transaction)
 
     def _attempt(self, step: str, call: Callable[[float], None]) -> None:
@@ -271,6 +289,6 @@ class KafkaSink(KafkaPlainSink):
                 policy = policy_of(error, step)
                 if not error.retriable() or error.fatal() or time.monotonic() > deadline:
                     raise policy from exception
-                self._producer.poll(0.05)
+                served(lambda: self._producer.poll(0.05), step)
             else:
                 return
