@@ -7,6 +7,7 @@ gate, the store; training runs as the command `tidemill train` in a process of i
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 import tempfile
@@ -152,8 +153,11 @@ def _learn_again(folder: Path, truth: _Truth, schema: FeatureSchema) -> None:
 
 
 def _train(folder: Path, file: str) -> None:
-    command = [sys.executable, "-m", "service", "train", "--data", file]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LEARN_TIMEOUT_S, check=False)
+    command = [sys.executable, "-m", "service", "-c", FILE_NAME, "train", "--data", file]
+    ours_only = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL_")}
+    done = subprocess.run(
+        command, cwd=folder, env=ours_only, capture_output=True, text=True, timeout=LEARN_TIMEOUT_S, check=False
+    )
     if done.returncode:
         raise ServiceError(f"training on {file} failed: {done.stderr.strip() or done.stdout.strip()}")
 

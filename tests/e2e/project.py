@@ -29,6 +29,7 @@ class Project:
             package = folder / name
             package.mkdir(parents=True)
             (package / "__init__.py").write_text("raise RuntimeError('the wrong package was imported')\n")
+        self.told = ""  # what the last command said on standard error
         self._publisher: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,6 +50,7 @@ class Project:
         assert done.returncode == expect, (
             f"tidemill {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
+        self.told = done.stderr
         return done.stdout
 
     def configure(self, changes: Mapping[str, Any]) -> None:
