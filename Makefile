@@ -15,7 +15,7 @@ HELM := $(or $(shell command -v helm 2>/dev/null),$(abspath $(CACHE))/bin/helm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check format kafka kafka-jars image test-image test-helm clean
+.PHONY: help setup demo test lint check format kafka kafka-jars bench image test-image test-helm clean
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do \
@@ -46,6 +46,9 @@ kafka: $(SYNCED) kafka-jars ## Run one Apache Kafka broker on PORT (9092) until 
 
 kafka-jars: $(SYNCED)
 	@.venv/bin/python -m tests.support.kafka_jars
+
+bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (a minute)
+	@.venv/bin/python -m benchmarks.throughput
 
 image: ## Build the container image IMAGE (tidemill:dev) with podman or docker
 	@test -n "$(CONTAINER_ENGINE)" || { \

@@ -1,0 +1,1 @@
+"""What Tidemill costs, as ratios to the bare client in one run on a real broker: ``make bench``."""
