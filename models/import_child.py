@@ -17,8 +17,9 @@ from typing import Any
 
 from models.artifact import MAX_ARTIFACT_BYTES
 from models.errors import ArtifactRefused, ModelError, ModelMismatch
+from models.import_options import ImportOptions
 from models.import_process import ANSWER_NAME, MODEL_NAME
-from models.importing import ImportOptions, model_of, sample_of, score_sample
+from models.importing import model_of, sample_of, score_sample
 from models.skops_format import check_versions, dump_estimator
 
 MAX_CPU_SECONDS = 600

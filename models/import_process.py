@@ -12,7 +12,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,7 @@ import numpy.typing as npt
 from models.artifact import MAX_ARTIFACT_BYTES
 from models.durable_files import read_plain
 from models.errors import REFUSAL_REASONS, ArtifactRefused, ModelMismatch
-
-if TYPE_CHECKING:
-    from models.importing import ImportOptions  # it imports this module
+from models.import_options import ImportOptions
 
 DEFAULT_TIMEOUT = 300.0  # seconds; a forest of a gigabyte opens in under one minute
 MODEL_NAME = "model.skops"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,47 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from features.batch import Column
-from features.schema import FeatureSchema
 from models.artifact import MAX_ARTIFACT_BYTES, Artifact
-from models.base import Scores, Task
+from models.base import Scores
 from models.build import build_artifact
 from models.checks import check_model
 from models.errors import ArtifactRefused, ModelMismatch
 from models.estimators import needed_columns, task_of
 from models.fields_of import fields_of
+from models.import_options import ImportOptions
 from models.import_process import DEFAULT_TIMEOUT, convert_pickle
 from models.loading import load_model
-from models.sklearn_model import DEFAULT_THRESHOLD, SklearnModel
+from models.sklearn_model import SklearnModel
 from models.skops_format import check_container, load_estimator, refuse_untrusted, untrusted_types
 from models.trial import TOLERANCE, are_close, pick_rows, synthetic_trial
 
 PICKLE_SUFFIXES = (".joblib", ".pkl", ".pickle")
 MAX_SAMPLE_ROWS = 1000  # rows that the predictions before and after are compared on
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """What must be known about a model beside its file.
-
-    Attributes:
-        name: The model's name in the store.
-        service_schema: The service's fields, among which the model's are found.
-        created_ms: Epoch milliseconds.
-        sample: Rows of (at least) the model's fields to try it on; None: made-up rows.
-        positive: The class whose probability is the score.
-        threshold: Score at and above which ``positive`` is predicted.
-        task: What the service expects; None: whatever the model is.
-        trusted_types: ``model.trusted_types``.
-    """
-
-    name: str
-    service_schema: FeatureSchema
-    created_ms: int
-    sample: Mapping[str, Column] | None = None
-    positive: str | None = None
-    threshold: float = DEFAULT_THRESHOLD
-    task: Task | None = None
-    trusted_types: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from learning.judging import Verdict
 from learning.report import to_text
 from learning.report_html import to_html
 from models.artifact import REPORT_FILE, Artifact, digest_of, digests_of
-from models.importing import PICKLE_SUFFIXES, ImportOptions, ImportResult, import_skops, import_unsafe_pickle
+from models.import_options import ImportOptions
+from models.importing import PICKLE_SUFFIXES, ImportResult, import_skops, import_unsafe_pickle
 from models.store import CHAMPION
 from service.errors import UsageError
 from service.labelled_file import LabelledFile, read_labelled

@@ -21,7 +21,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from features.schema import FieldType
 from models.base import Task
 from models.errors import ArtifactRefused, ModelMismatch
-from models.importing import ImportOptions, import_skops, import_unsafe_pickle
+from models.import_options import ImportOptions
+from models.importing import import_skops, import_unsafe_pickle
 from models.inputs import to_frame
 from models.loading import load_model
 from tests.support.models import labels_of, number_columns, number_schema, schema_of
