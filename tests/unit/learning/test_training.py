@@ -97,3 +97,15 @@ def test_train_hands_on_what_the_estimator_complains_of() -> None:
 
     (complaint,) = train(some_examples(), spec=TrainingSpec(Task.CLASSIFICATION, estimator=hasty)).warnings
     assert complaint.startswith("Maximum number of iteration reached")
+
+
+def test_train_without_a_field_makes_a_model_that_does_not_need_it() -> None:
+    """A field that no champion uses can leave the service file; naming one that is not there is told."""
+    examples = some_examples(200)
+    first, *others = examples.batch.schema.names
+    candidate = train(examples, spec=TrainingSpec(Task.CLASSIFICATION, without=(first,)))
+    columns = {name: examples.batch.columns[name] for name in others}
+    assert candidate.model.schema.names == tuple(others)
+    assert len(candidate.model.score_many(columns).score) == 200
+    with pytest.raises(TrainingError, match="no such field: nonsense"):
+        train(examples, spec=TrainingSpec(Task.CLASSIFICATION, without=("nonsense",)))
