@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
@@ -25,9 +24,10 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.errors import ConsumerError, OffsetsLost, PollFailed, SourceRefused, SourceUnreachable
+from consumer.messages import columns_of
 from consumer.records import RecordBatch
 from consumer.source import PartitionStatus
-from producer.records import Headers, NextOffsets, TopicPartition
+from producer.records import NextOffsets, TopicPartition
 
 COMMITTED_TIMEOUT_S = 10.0
 SEEK_ATTEMPTS = 20  # a partition just assigned cannot be sought for a moment
@@ -45,6 +45,7 @@ _REFUSED = frozenset(
         KafkaError._AUTHENTICATION,
     }
 )
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION})
 
 
 class KafkaGroup:
@@ -61,7 +62,9 @@ class KafkaGroup:
     def commit(self, offsets: NextOffsets) -> None:
         """Commit outside a transaction and wait for the answer."""
         positions = [ClientPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
-        self._client.commit(offsets=positions, asynchronous=False)
+        for position in self._client.commit(offsets=positions, asynchronous=False) or ():
+            if position.error is not None:  # the client raises only when every partition was refused
+                raise KafkaException(position.error)
 
 
 class KafkaSource:
@@ -79,7 +82,8 @@ class KafkaSource:
         """Keep the configuration; ``start`` is where a group begins on a partition it never committed.
 
         ``auto.offset.reset`` is always ``error``: a position that has vanished from the log must stop the
-        worker, not move it. ``start`` is applied by us, once, where nothing is committed.
+        worker, not move it. ``start`` is applied by us, once, where nothing is committed, and committed before
+        the first record is read: whoever takes over, or goes back, begins at the same record.
         """
         self._conf = {
             **conf,
@@ -88,14 +92,16 @@ class KafkaSource:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "stats_cb": self._on_stats,
+            "error_cb": self._on_error,
         }
         self._topics = list(topics)
-        self._start = OFFSET_BEGINNING if start == "earliest" else OFFSET_END
+        self._start = start
         self._listener = on_rebalance
         self._client: Consumer | None = None
         self._assignments = 0
         self._owned: set[TopicPartition] = set()
-        self._first: dict[TopicPartition, int] = {}
+        self._unplaced: set[TopicPartition] = set()
+        self._refusal: KafkaError | None = None
         self._delivered: dict[TopicPartition, int] = {}
         self._delivered_ms: dict[TopicPartition, int] = {}
         self._stats: Mapping[str, Any] = {}
@@ -111,26 +117,36 @@ class KafkaSource:
         return self._assignments
 
     def open(self) -> None:
-        """Create the client and subscribe."""
-        self._client = Consumer(self._conf)
+        """Create the client and subscribe; ``SourceRefused`` when that cannot work: a setting, a missing topic."""
+        self._refusal = None
+        try:
+            self._client = Consumer(self._conf)
+        except KafkaException as exception:
+            raise SourceRefused(f"the Kafka consumer cannot be made: {exception.args[0]}") from exception
+        self._check_topics(self._client)
         self._client.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
     def poll(self, *, max_records: int, max_bytes: int, timeout: float, linger: float) -> RecordBatch | None:
         """Block for one record, then take what is there or arrives within ``linger``."""
+        if self._unplaced:
+            self._place()
         messages = self._consume(1, timeout)
         if not messages:
+            if self._refusal is not None and not self._owned:  # it would go on trying, and say nothing more
+                raise SourceRefused(f"reading: {self._refusal.str()} ({self._refusal.name()})")
             return None
+        self._refusal = None
         deadline, assignments = time.monotonic() + linger, self._assignments
-        size = sum(len(message) for message in messages)
+        size = sum(map(len, messages))
         while len(messages) < max_records and size < max_bytes:
             fitting = (max_bytes - size) * len(messages) // max(size, 1) + 1
             more = self._consume(min(max_records - len(messages), fitting), max(deadline - time.monotonic(), 0))
             if not more:
                 break
             messages += more
-            size += sum(len(message) for message in more)
+            size += sum(map(len, more))
         if self._assignments != assignments:
             # A partition may have gone and come back between two calls, committed further by somebody else:
             # what was read of it before is no longer ours to score. (Within one call the client sees to it.)
@@ -138,12 +154,11 @@ class KafkaSource:
         return columns_of(self._kept(messages))
 
     def rewind(self) -> None:
-        """Seek every owned partition to its committed offset, or to the first record delivered."""
-        for at, offset in self._committed(self._owned).items():
-            target = offset if offset >= 0 else self._first.get(at)
-            if target is not None:
-                self._seek(at, target)
-                self._delivered[at] = target
+        """Seek every owned partition to its committed offset; where there is none, nothing has been read yet."""
+        for at, offset in self._committed(self._owned - self._unplaced).items():
+            if offset >= 0:
+                self._seek(at, offset)
+                self._delivered[at] = offset
 
     def group(self) -> KafkaGroup:
         """Return the group handle; its metadata is read when it is used."""
@@ -196,43 +211,56 @@ class KafkaSource:
         return good
 
     def _judge(self, failures: Iterable[Message]) -> None:
-        unplaced: list[TopicPartition] = []
         for message in failures:
             error = message.error()
             if error is None:
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
-                unplaced.append(TopicPartition(message.topic() or "", message.partition() or 0))
+                # Placed at the next poll: here there may be records in hand that a failure would lose.
+                self._unplaced.add(TopicPartition(message.topic() or "", message.partition() or 0))
             elif error.code() in _REFUSED or error.fatal():
                 raise SourceRefused(f"reading {message.topic() or 'the group'}: {error.str()} ({error.name()})")
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
             # The rest (a broker away, a coordinator moving, the end of a partition) passes by itself.
-        if unplaced:
-            self._place(unplaced)
 
-    def _place(self, partitions: Sequence[TopicPartition]) -> None:
-        """Start at ``start`` where the group never committed; elsewhere the log has lost records."""
-        unplaced = self._owned.intersection(partitions)
+    def _place(self) -> None:
+        """Begin at ``start`` where the group never committed; elsewhere the log may have lost records."""
+        unplaced = self._unplaced & self._owned
+        # An eager assignment is replaced as a whole. That is safe: between two polls all is committed.
         committed = self._committed(unplaced if self._is_incremental else self._owned)
-        lost = [f"{at} at {committed[at]}" for at in sorted(unplaced) if committed[at] >= 0]
-        if lost:
-            raise OffsetsLost(
-                f"the committed offset is no longer in the log: {', '.join(lost)}. Records were deleted before they "
-                "were scored (retention, or a recreated topic). Decide where to go on, set the group's offsets with "
-                "kafka-consumer-groups --reset-offsets, and start again"
-            )
-        targets = [
-            ClientPartition(at.topic, at.partition, offset if offset >= 0 else self._start)
-            for at, offset in committed.items()
-        ]
-        if self._is_incremental:
-            self._consumer.incremental_unassign(targets)
-            self._consumer.incremental_assign(targets)
-        elif targets:
-            # An eager assignment is replaced as a whole, so every partition goes back to what is committed.
-            self._consumer.assign(targets)
-            raise PollFailed("the assignment was placed anew")
+        try:
+            ends = {at: self._ends(at) for at in committed if at in unplaced or committed[at] < 0}
+            begun = {at: low if self._start == "earliest" else high for at, (low, high) in ends.items()}
+            begun = {at: offset for at, offset in begun.items() if committed[at] < 0}
+            _check_in_log({at: (committed[at], *ends[at]) for at in ends.keys() - begun.keys()})
+            if begun:
+                self.group().commit(begun)
+            targets = [ClientPartition(at.topic, at.partition, o) for at, o in (committed | begun).items()]
+            if self._is_incremental:
+                self._consumer.incremental_unassign(targets)
+                self._consumer.incremental_assign(targets)
+            else:
+                self._consumer.assign(targets)
+        except KafkaException as exception:
+            raise PollFailed(f"the assignment could not be placed: {exception.args[0]}") from exception
+        self._unplaced.clear()
+
+    def _ends(self, at: TopicPartition) -> tuple[int, int]:
+        """Return the first offset of the log and the next one that a reader of our kind would see."""
+        ends = self._consumer.get_watermark_offsets(ClientPartition(at.topic, at.partition), COMMITTED_TIMEOUT_S)
+        if ends is None:
+            raise PollFailed(f"the broker does not say where {at} begins and ends")
+        return ends
+
+    def _check_topics(self, client: Consumer) -> None:
+        for topic in self._topics:
+            try:
+                error = client.list_topics(topic, timeout=COMMITTED_TIMEOUT_S).topics[topic].error
+            except KafkaException:
+                return  # no broker answers yet: the polls will wait for one
+            if error is not None and error.code() in _NO_TOPIC:
+                raise SourceRefused(f"topic {topic}: {error.str()}; create it with 'tidemill topics create'")
 
     def _committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return committed next offsets, below 0 where there is none."""
@@ -253,22 +281,17 @@ class KafkaSource:
         strategy = str(self._conf.get("partition.assignment.strategy", "range,roundrobin"))
         return self._conf.get("group.protocol") == "consumer" or "cooperative" in strategy
 
-    def _kept(self, messages: Sequence[Message]) -> list[Message]:
+    def _kept(self, messages: list[Message]) -> list[Message]:
         """Return the records of partitions that are still ours, and note what was delivered."""
-        kept: list[Message] = []
-        last: dict[tuple[str | None, int | None], Message] = {}
-        for message in messages:
-            lane = (message.topic(), message.partition())
-            if lane in self._owned:
-                kept.append(message)
-                last[lane] = message
-                if lane not in self._first:
-                    self._first[TopicPartition(lane[0] or "", lane[1] or 0)] = message.offset() or 0
-        for message in last.values():
-            at = TopicPartition(message.topic() or "", message.partition() or 0)
+        last = {(message.topic() or "", message.partition() or 0): message for message in messages}
+        if not last.keys() <= self._owned:
+            messages = [m for m in messages if (m.topic(), m.partition()) in self._owned]
+            last = {lane: message for lane, message in last.items() if lane in self._owned}
+        for (topic, partition), message in last.items():
+            at = TopicPartition(topic, partition)
             self._delivered[at] = (message.offset() or 0) + 1
             self._delivered_ms[at] = message.timestamp()[1]
-        return kept
+        return messages
 
     def _seek(self, at: TopicPartition, offset: int) -> None:
         for attempt in range(SEEK_ATTEMPTS):
@@ -297,7 +320,7 @@ class KafkaSource:
     def _forget(self, partitions: Iterable[TopicPartition]) -> None:
         for at in partitions:
             self._owned.discard(at)
-            self._first.pop(at, None)
+            self._unplaced.discard(at)
             self._delivered.pop(at, None)
             self._delivered_ms.pop(at, None)
 
@@ -312,6 +335,10 @@ class KafkaSource:
             self._stats = json.loads(text).get("topics", {})
         except ValueError:
             self._stats = {}
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _REFUSED:
+            self._refusal = error
 
     def _partition_stats(self) -> Iterable[tuple[TopicPartition, Mapping[str, Any]]]:
         for topic, entry in self._stats.items():
@@ -362,21 +389,12 @@ class KafkaReader:
         return list(found.partitions)
 
 
-def columns_of(messages: Sequence[Message]) -> RecordBatch | None:
-    """Return the messages as columns, or None when there are none."""
-    if not messages:
-        return None
-
-    def headers(row: int) -> Headers:
-        found: Any = messages[row].headers()
-        return found or ()
-
-    return RecordBatch(
-        topics=[message.topic() or "" for message in messages],
-        partitions=np.array([message.partition() for message in messages], dtype=np.int32),
-        offsets=np.array([message.offset() for message in messages], dtype=np.int64),
-        timestamps_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-        keys=[message.key() for message in messages],
-        values=[message.value() for message in messages],
-        headers=headers,
-    )
+def _check_in_log(placed: Mapping[TopicPartition, tuple[int, int, int]]) -> None:
+    """Refuse to go on where a committed offset, given with the ends of the log, is outside of them."""
+    lost = [f"{at} at {offset}" for at, (offset, low, high) in sorted(placed.items()) if not low <= offset <= high]
+    if lost:
+        raise OffsetsLost(
+            f"the committed offset is no longer in the log: {', '.join(lost)}. Records were deleted before they "
+            "were scored (retention, or a recreated topic). Decide where to go on, set the group's offsets with "
+            "kafka-consumer-groups --reset-offsets, and start again"
+        )

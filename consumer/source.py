@@ -37,7 +37,8 @@ class PartitionStatus:
 class RecordSource(Protocol):
     """Delivers records of the partitions this member owns. Single-threaded: one owner calls everything.
 
-    Rebalances happen only inside ``poll`` and ``close``. Nothing is committed by the source itself.
+    Rebalances happen only inside ``poll`` and ``close``. A source commits nothing by itself, except where a
+    group begins on a partition that it never committed.
     """
 
     @property

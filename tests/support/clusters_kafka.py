@@ -67,7 +67,7 @@ class RealCluster:
         return source
 
     def committed(self, group_id: str, topic: str) -> dict[TopicPartition, int]:
-        """Return the committed offsets of a group, as they are while transactions are open."""
+        """Return the committed offsets of a group, even while transactions are open; not where it began, at 0."""
         conf = {**self._consumer_conf, "isolation.level": "read_uncommitted", "group.id": group_id}
         asked = Consumer(conf)
         try:
@@ -75,7 +75,7 @@ class RealCluster:
             found = asked.committed(partitions, timeout=PATIENCE_S)
         finally:
             asked.close()
-        return {TopicPartition(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+        return {TopicPartition(p.topic, p.partition): p.offset for p in found if p.offset > 0}
 
     def read_committed(self, topic: str) -> list[Stored]:
         """Read every partition from its beginning to its last stable offset."""
