@@ -138,6 +138,7 @@ class ChampionHandle:
         self._has_looked = False
         self._looking = threading.Lock()  # one look at a time; held while loading
         self._changing = threading.Lock()  # the fields above; never held while anything slow happens
+        self._first_look = threading.Event()  # set once a look of the thread has ended, whatever it found
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -180,8 +181,13 @@ class ChampionHandle:
         if self._thread is not None:
             return
         self._stopping.clear()
+        self._first_look.clear()
         self._thread = threading.Thread(target=self._keep_looking, name=f"follow-{self._alias}", daemon=True)
         self._thread.start()
+
+    def wait_for_first_look(self, timeout: float) -> bool:
+        """Wait until the thread has looked once and return whether it has; before, no model does not mean none."""
+        return self._first_look.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Stop looking; the live model stays. Waits for a look in progress for at most ``timeout`` seconds."""
@@ -193,6 +199,7 @@ class ChampionHandle:
     def _keep_looking(self) -> None:
         while not self._stopping.is_set():
             self.refresh()
+            self._first_look.set()
             self._stopping.wait(self._interval)
 
     def _is_wanted(self, version: str | None) -> bool:

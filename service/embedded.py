@@ -22,6 +22,7 @@ from service.stream_stats import StreamStats
 
 PARTITIONS = 3
 CATCH_UP_TIMEOUT_S = 60.0
+FIRST_LOOK_S = 60.0
 
 
 class EmbeddedService:
@@ -56,6 +57,7 @@ class EmbeddedService:
         """Score in a thread while the block runs; an error of the worker is raised at the end of it."""
         thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self.champion.start()
+        self.champion.wait_for_first_look(FIRST_LOOK_S)
         thread.start()
         try:
             yield

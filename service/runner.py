@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,8 @@ from consumer.worker import ScoringWorker
 from service.bootstrap import ScoringService
 
 EXIT_FORCED = 1
+FIRST_LOOK_S = 60.0  # a slower store is waited for by the worker, which says so
+GLANCE_S = 0.1  # how soon a signal is noticed meanwhile
 
 
 def run_scoring_service(service: ScoringService) -> None:
@@ -30,12 +33,22 @@ def run_scoring_service(service: ScoringService) -> None:
     log.info("Scoring service started", admin_port=service.admin.port)
     try:
         with signals_stop(service.worker):
+            _wait_for_first_look(service)
             service.worker.run()
     finally:
         service.champion.stop()
         service.admin.stop()
         service.watchdog.stop()
     log.info("Scoring service stopped")
+
+
+def _wait_for_first_look(service: ScoringService) -> None:
+    """Give the champion time to load, so that a worker that begins before it does not take it for missing."""
+    deadline = time.monotonic() + FIRST_LOOK_S
+    while time.monotonic() < deadline and not service.worker.is_stopping:
+        service.watchdog.beat()
+        if service.champion.wait_for_first_look(GLANCE_S):
+            return
 
 
 @contextmanager

@@ -233,6 +233,20 @@ def test_thread_follows_until_it_is_stopped(following: Following) -> None:
     assert (live.version, following.store.loaded) == ("v1", ["v1"])
 
 
+def test_first_look_is_over_when_the_model_is_there(following: Following) -> None:
+    """Whoever waits for the first look does not take a model that is still loading for a missing one."""
+    following.store.promote(an_artifact())
+    handle = following.handle
+    looked_before = handle.wait_for_first_look(0)
+    handle.start()
+    try:
+        looked = handle.wait_for_first_look(30)
+        live = handle.current()
+    finally:
+        handle.stop()
+    assert (looked_before, looked, live is not None) == (False, True, True)
+
+
 def test_static_champion_stays_until_it_is_rejected() -> None:
     """Embedding needs a model, not a store."""
     live = load_model(Artifact(an_artifact(version="v1").manifest, an_artifact().files))
