@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from service.errors import SettingsError
+from service.logs import client_logger
 from service.plugins import load_callable
 from service.settings import Settings
 from service.units import milliseconds
@@ -87,7 +88,7 @@ def _everywhere(settings: Settings, client_id: str) -> dict[str, Any]:
             "kafka.bootstrap.servers: is missing; name at least one broker, for instance 'localhost:9092',"
             " in the file or as TIDEMILL_KAFKA__BOOTSTRAP_SERVERS"
         )
-    conf: dict[str, Any] = {"client.id": client_id}
+    conf: dict[str, Any] = {"client.id": client_id, "logger": client_logger()}
     if settings.kafka.oauth is not None:
         conf["oauth_cb"] = load_callable(settings.kafka.oauth, where="kafka.oauth", path=settings.plugins_path)
     return conf

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TextIO
+from typing import Final, TextIO
 
 import structlog
 from structlog.typing import Processor
 
 CLIENT_LOGGER = "kafka.client"
 REPEAT_INTERVAL_S = 10.0
+_VARYING: Final = re.compile(r" \(after .*")  # how long an attempt took, and what the client itself held down
 
 
 class LogFormat(StrEnum):
@@ -71,8 +73,13 @@ def configure_logs(
 
 
 def client_logger() -> logging.Logger:
-    """Return the logger for the Kafka client's ``logger=`` argument."""
-    return logging.getLogger(CLIENT_LOGGER)
+    """Return the logger for the Kafka client's ``logger=`` argument; what it says again and again comes once a while.
+
+    While a broker is down the client tells of each attempt, twenty times a second.
+    """
+    logger = logging.getLogger(CLIENT_LOGGER)
+    logger.addFilter(_ONCE_A_WHILE)  # the same one is added only once
+    return logger
 
 
 def _renderers(format: LogFormat, out: TextIO | _Stderr) -> list[Processor]:  # noqa: A002 - the name of the setting
@@ -116,3 +123,21 @@ class Repeats:
                 return None
             self._quiet_until[key] = now + self._interval_s
             return total
+
+
+class _OnceAWhile(logging.Filter):
+    """Lets the first of equal lines through, then one per interval with the number of those it stands for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        count = self._repeats.due(_VARYING.sub("", line))
+        if count is not None and count > 1:
+            record.msg, record.args = f"{line} ({count} such lines)", ()
+        return count is not None
+
+
+_ONCE_A_WHILE: Final = _OnceAWhile()

@@ -8,6 +8,7 @@ import pytest
 
 from service.clients import admin_conf, consumer_conf, producer_conf, start_policy
 from service.errors import SettingsError
+from service.logs import client_logger
 from service.settings import Settings, settings_from
 
 
@@ -69,8 +70,23 @@ def test_producer_conf_has_no_transaction_without_exactly_once() -> None:
     assert "transaction.timeout.ms" not in producer_conf(settings({}, delivery="at_least_once"), client_id="p")
 
 
+def test_confs_take_the_clients_lines_into_the_logs() -> None:
+    """The client writes past every log format to stderr unless it is given a logger."""
+    makers = (consumer_conf, producer_conf, admin_conf)
+    assert [make(settings({}), client_id="c")["logger"] for make in makers] == [client_logger()] * 3
+
+
 def test_confs_need_a_broker() -> None:
     """The line says which key and which variable."""
     fields = {"fields": [{"name": "x", "type": "double"}]}
     with pytest.raises(SettingsError, match=r"kafka\.bootstrap\.servers.*TIDEMILL_KAFKA__BOOTSTRAP_SERVERS"):
         consumer_conf(settings_from({"name": "fraud", "features": fields}, folder=Path()), client_id="c")
+
+
+def test_consumer_may_be_away_for_as_long_as_a_batch_can_take() -> None:
+    """A long transaction timeout must not get the member expelled while it waits within it."""
+    default, long = (
+        consumer_conf(settings({}, transaction={"timeout": timeout}), client_id="c")["max.poll.interval.ms"]
+        for timeout in ("15s", "10m")
+    )
+    assert [default, long] == [300_000, 120_000 + 4 * 600_000]

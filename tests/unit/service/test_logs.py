@@ -72,6 +72,16 @@ def test_logs_follow_the_format_and_the_terminal(
     assert ("\x1b[" in written, written.startswith("{")) == (coloured, is_json)
 
 
+def test_client_logger_says_the_same_once() -> None:
+    """A broker that is down is one line, not one for each attempt."""
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    for attempt in range(20):
+        client_logger().error("%s: refused (after %sms in state CONNECT)", "broker-down", attempt)
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "broker-down: refused (after 0ms in state CONNECT)"
+
+
 def test_logs_keep_an_exception_on_its_line() -> None:
     """A traceback is a field of the JSON line, not text between lines."""
     stream = io.StringIO()
