@@ -383,7 +383,7 @@ class KafkaReader:
         try:
             found = self._client.list_topics(topic, timeout=COMMITTED_TIMEOUT_S).topics[topic]
         except KafkaException as exception:
-            raise SourceUnreachable(f"looking up topic {topic}: {exception.args[0]}") from exception
+            raise SourceUnreachable(f"topic {topic}: no Kafka broker answers; run 'tidemill doctor'") from exception
         if found.error is not None:
             raise SourceRefused(f"topic {topic}: {found.error.str()}; create it with 'tidemill topics create'")
         return list(found.partitions)

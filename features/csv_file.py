@@ -149,5 +149,5 @@ def _bad_characters(row: Sequence[str]) -> str | None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            return "it is not UTF-8"
+            return "it is not UTF-8; save the file as UTF-8"
     return None

@@ -13,7 +13,7 @@ from features.column_profile import MAX_DISTINCT, ColumnProfile, field_name, loo
 from features.errors import TableError
 from features.identity import event_time_ms
 from features.rejection import Problem
-from features.rows import TableFile
+from features.rows import LineProblem, TableFile
 from features.schema import FeatureSchema, Field, Roles
 from features.tables import DEFAULT_CHUNK_ROWS, open_table, require_columns
 
@@ -63,8 +63,7 @@ def infer(
     require_columns(table, path, names=[label, id, key, time])
     survey = _Survey(table, roles)
     survey.read()
-    if survey.n_rows == 0:
-        raise TableError(f"{path}: it has no rows to look at")
+    survey.refuse_what_could_never_work(path)
     fields, notes = survey.fields()
     if not fields:
         raise TableError(f"{path}: no column can be a feature: {'; '.join(notes)}")
@@ -92,8 +91,10 @@ class _Survey:
         self._profiles = {name: ColumnProfile(name) for name in table.columns if name not in inner}
         self.labels: Counter[Any] = Counter()
         self.n_rows = 0
+        self._bad_line: LineProblem | None = None
         self._bad_lines = 0
         self._bad_time: Problem | None = None
+        self._readable_times = 0
         self._is_cut = False
 
     def read(self) -> None:
@@ -102,19 +103,30 @@ class _Survey:
         for chunk in self._table.chunks(names, chunk_rows=DEFAULT_CHUNK_ROWS):
             self.n_rows += len(chunk.lines)
             self._bad_lines += len(chunk.problems)
+            self._bad_line = self._bad_line or next(iter(chunk.problems), None)
             for name, profile in self._profiles.items():
                 for cell in chunk.cells[name]:
                     profile.see(cell)
             self.labels.update(map(_label_text, chunk.cells[self._roles.label or ""]))
-            if self._roles.time is not None and self._bad_time is None:
+            if self._roles.time is not None and (self._bad_time is None or not self._readable_times):
                 self._look_at_times(self._table.instants(chunk.cells[self._roles.time]), self._roles.time)
             if self.n_rows >= MAX_ROWS:
                 self._is_cut = True
                 return
 
     def _look_at_times(self, values: Sequence[Any], path: str) -> None:
-        found = (event_time_ms(value, path=path) for value in values)
-        self._bad_time = next((value for value in found if isinstance(value, Problem)), None)
+        found = [event_time_ms(value, path=path) for value in values]
+        self._bad_time = self._bad_time or next((value for value in found if isinstance(value, Problem)), None)
+        self._readable_times += sum(not isinstance(value, Problem) for value in found)
+
+    def refuse_what_could_never_work(self, path: Path | str) -> None:
+        """Raise ``TableError`` where no line can be read, or none has a time that can."""
+        if self.n_rows == 0:
+            bad = self._bad_line
+            why = "to look at" if bad is None else f"that can be read; line {bad.line}: {bad.detail}"
+            raise TableError(f"{path}: it has no rows {why}")
+        if self._bad_time is not None and not self._readable_times:
+            raise TableError(f"{path}: on no line can the time be read: {self._bad_time.detail}; or leave the time out")
 
     def fields(self) -> tuple[list[Field], list[str]]:
         """Return the proposed fields, in the file's order, and the notes about columns."""

@@ -130,7 +130,8 @@ def build_from_factory(factory: EstimatorFactory, *, task: Task, schema: Feature
     try:
         estimator = factory(task.value, schema)
     except Exception as error:  # whatever a user's function raises
-        raise EstimatorError(f"the factory {name} failed: {type(error).__name__}: {error}") from error
+        called = f"{name}({task.value!r}, fields)"
+        raise EstimatorError(f"the factory failed when called as {called}: {type(error).__name__}: {error}") from error
     wanted = ("fit", "predict_proba") if task is Task.CLASSIFICATION else ("fit", "predict")
     lacking = [method for method in wanted if not hasattr(estimator, method)]
     if lacking:

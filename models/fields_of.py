@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from features.schema import FeatureSchema
@@ -27,7 +28,7 @@ def fields_of(estimator: Any, service_schema: FeatureSchema) -> FeatureSchema:
     if absent:
         raise ModelMismatch(
             f"the model was fitted on {', '.join(absent)}, which features.fields does not have "
-            f"(it has {', '.join(service_schema.names)}): add or rename the fields"
+            f"(it has {', '.join(service_schema.names)}): {_mend(absent, service_schema)}"
         )
     schema = service_schema.subset(dict.fromkeys(owner[name] for name in wanted))
     have = list(column_names(schema))
@@ -37,6 +38,15 @@ def fields_of(estimator: Any, service_schema: FeatureSchema) -> FeatureSchema:
             f"side by side and in order: {', '.join(have)}"
         )
     return schema
+
+
+def _mend(absent: Sequence[str], service_schema: FeatureSchema) -> str:
+    """Return what to do; whoever fitted on the columns of a file used the paths where the service has names."""
+    by_path = {field.source: field.name for field in service_schema.fields}
+    path = next((name for name in absent if name in by_path), None)
+    if path is None:
+        return "add or rename the fields"
+    return f"a model knows fields by name, so write 'name: {path}' where the service file has 'name: {by_path[path]}'"
 
 
 def _by_count(estimator: Any, service_schema: FeatureSchema) -> FeatureSchema:

@@ -142,5 +142,8 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ArtifactRefused("unreadable", f"cannot read {path}: {error.strerror}") from error
-    check_container(data)
+    try:
+        check_container(data)
+    except ArtifactRefused as error:
+        raise ArtifactRefused(error.reason, f"{path}: {error}") from error
     return data

@@ -186,7 +186,9 @@ def _listen(host: str, port: int, pages: Mapping[str, Callable[[str], _Answer]])
             errno.EADDRINUSE: f"port {port} is in use by another process",
             errno.EACCES: f"port {port} needs rights this process does not have",
         }.get(error.errno or 0, str(error))
-        raise ServiceError(f"admin: cannot listen on {host}:{port}: {what}; set admin.port to a free one") from error
+        raise ServiceError(
+            f"admin: cannot listen on {host}:{port}: {what}; set admin.port to a free one, or give --admin-port 0"
+        ) from error
 
 
 def _judge(verdict: Verdict) -> _Answer:

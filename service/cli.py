@@ -107,6 +107,6 @@ def _wrong_usage(error: typer.TyperException) -> int:
         typer.echo(error.format_message())
         return DONE
     command = getattr(getattr(error, "ctx", None), "command_path", "tidemill")
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     typer.echo(f"error: {message}; see '{command} --help'", err=True)
     return error.exit_code

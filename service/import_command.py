@@ -70,7 +70,7 @@ def import_model(desk: Desk, order: ImportOrder) -> Imported:
     """Bring in a model trained elsewhere, judge it where rows with labels are given, store it.
 
     Raises:
-        UsageError: A pickle without leave to open it.
+        UsageError: There is no such file, or it is a pickle without leave to open it.
         ModelError: It does not fit, cannot be converted, or holds a type that is not trusted.
         FeatureError: The sample cannot be read.
         AliasMoved: Somebody else moved the champion meanwhile; the version is stored.
@@ -80,6 +80,8 @@ def import_model(desk: Desk, order: ImportOrder) -> Imported:
             f"{order.file} is a pickle, and opening one runs the code in it: if you trust its maker, "
             "add --unsafe-pickle; else ask for a .skops file"
         )
+    if not order.file.is_file():
+        raise UsageError(f"there is no file {order.file}")
     rows, labelled = _sample(desk, order.data)
     result = _convert(desk, order, rows)
     for name in result.untrusted_types:

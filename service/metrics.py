@@ -20,6 +20,7 @@ from service.lag import LagTracker
 from service.logs import Repeats
 
 OTHER_REASON = "unreadable"  # for a refusal that is not in the documented set, so that labels stay bounded
+_REMEDIES = {"no_champion": "'tidemill train' or 'tidemill models promote' gives a champion"}
 
 
 class PrometheusTelemetry:
@@ -139,7 +140,7 @@ class PrometheusTelemetry:
             self._log.info("No longer waiting", cause=self._waiting_for)
         if cause:
             self._instruments.set(table.WAITING, 1, cause=cause)
-            self._log.warning("Waiting; nothing is consumed", cause=cause)
+            self._log.warning("Waiting; nothing is consumed", cause=cause, remedy=_REMEDIES.get(cause, "see the log"))
         self._waiting_for = cause
 
     def model_swapped(self, previous: LiveModel | None, live: LiveModel) -> None:

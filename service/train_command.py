@@ -95,7 +95,7 @@ def train_and_judge(desk: Desk, order: TrainingOrder) -> Trained:
     is still the one that was judged beside the candidate.
 
     Raises:
-        UsageError: The labels do not say which class is positive.
+        UsageError: The labels do not say which class is positive, or a field to leave out is not there.
         LearningError: Nothing can be learnt from this.
         FeatureError: A file cannot be read.
         ModelError: The model cannot be stored.
@@ -103,6 +103,7 @@ def train_and_judge(desk: Desk, order: TrainingOrder) -> Trained:
     """
     desk.policy(None)  # a wrong metric is told before anything is fitted
     spec = _spec(desk, order)
+    _check_without(desk, order)
     files = _read(desk, order)
     candidate = _fit(spec, files)
     for warning in candidate.warnings:
@@ -121,6 +122,12 @@ def _spec(desk: Desk, order: TrainingOrder) -> TrainingSpec:
     if ":" in order.estimator:
         estimator = load_callable(order.estimator, where="--estimator", path=desk.settings.plugins_path)
     return TrainingSpec(desk.task, estimator, model.positive, model.threshold, order.seed, order.without)
+
+
+def _check_without(desk: Desk, order: TrainingOrder) -> None:
+    absent = [name for name in order.without if name not in desk.schema.names]
+    if absent:
+        raise UsageError(f"--without {absent[0]}: no such field; the service file has {', '.join(desk.schema.names)}")
 
 
 def _read(desk: Desk, order: TrainingOrder) -> _Files:

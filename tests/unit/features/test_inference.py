@@ -105,7 +105,8 @@ def test_the_label_decides_the_task(
 
 def test_roles_are_not_proposed_as_fields_and_their_faults_are_noted(tmp_path: Path) -> None:
     """Ids, keys and times are no features; what is odd about them is said before the first event."""
-    columns = {"i": ["a", "a"] + ["b"] * 38, "k": range(ROWS), "t": "2024-01-01 00:00", "n": range(ROWS)}
+    columns = {"i": ["a", "a"] + ["b"] * 38, "k": range(ROWS), "n": range(ROWS)}
+    columns["t"] = ["2024-01-01 00:00Z"] + ["2024-01-01 00:00"] * 39
     inferred = infer(a_table(tmp_path, columns), label="y", id="i", key="k", time="t")
     assert inferred.schema.names == ("n",)
     notes = "\n".join(inferred.notes)
@@ -139,3 +140,18 @@ def test_a_file_nothing_can_be_learnt_from_is_refused(tmp_path: Path, message: s
     path.write_text(content)
     with pytest.raises(TableError, match=message):
         infer(path, label="y")
+
+
+def test_a_file_in_another_encoding_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    """Spreadsheets like to save in the country's own encoding: the line says so, and what to do."""
+    path = tmp_path / "events.csv"
+    path.write_bytes("y,town\n1,Köln\n0,München\n".encode("latin-1"))
+    with pytest.raises(TableError, match="line 2: it is not UTF-8; save the file as UTF-8"):
+        infer(path, label="y")
+
+
+def test_a_time_that_no_line_has_is_refused(tmp_path: Path) -> None:
+    """A service file by which every event would be a dead letter is not ready to use."""
+    path = a_table(tmp_path, {"x": range(ROWS), "day": ["2025-01-01"] * ROWS})
+    with pytest.raises(TableError, match="on no line can the time be read: time \\(day\\)"):
+        infer(path, label="y", time="day")

@@ -96,7 +96,10 @@ def unscorable_factory(_task: str, _schema: FeatureSchema) -> RidgeClassifier:
 
 @pytest.mark.parametrize(
     ("factory", "message"),
-    [(failing_factory, "failing_factory failed: KeyError"), (unscorable_factory, "without predict_proba")],
+    [
+        (failing_factory, r"failing_factory\('classification', fields\): KeyError"),
+        (unscorable_factory, "without predict_proba"),
+    ],
 )
 def test_build_from_factory_says_what_is_wrong_with_it(factory: Any, message: str) -> None:
     """The user's mistake is told in one line before any fitting."""

@@ -91,3 +91,18 @@ def test_import_refuses_a_model_of_other_fields(project: ModelProject) -> None:
     project.configure(FRAME.drop(columns="mean_area"), label="target")
     answer = project.run("models", "import", project.folder / "model.skops")
     assert (answer.code, "mean_area" in answer.err, project.store.versions()) == (1, True, [])
+
+
+def test_import_says_how_a_field_gets_the_name_the_model_knows(project: ModelProject) -> None:
+    """Who fitted on the columns of a nested file has paths where the service file has names."""
+    content = (project.folder / "tidemill.yaml").read_text()
+    renamed = content.replace("name: mean_area", "name: area\n    from: mean_area")
+    (project.folder / "tidemill.yaml").write_text(renamed)
+    answer = project.run("models", "import", project.folder / "model.skops")
+    assert (answer.code, "write 'name: mean_area'" in answer.err) == (1, True)
+
+
+def test_import_of_no_file_is_wrong_usage(project: ModelProject) -> None:
+    """A misspelt path is told with the path."""
+    answer = project.run("models", "import", "nowhere.skops")
+    assert (answer.code, answer.err) == (2, "error: there is no file nowhere.skops\n")
