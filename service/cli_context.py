@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from service.settings import Loaded, Settings
 
 DEFAULT_FILE: Final = "tidemill.yaml"
+
+
+def help_of(command: Callable[..., None]) -> str:
+    """Return the docstring of a command with each paragraph on one line, so that the terminal's width breaks it."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 @dataclass(frozen=True, slots=True)

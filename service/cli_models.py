@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli_context import help_of
+
 if TYPE_CHECKING:
     from service.model_desk import Desk
 
@@ -21,13 +23,13 @@ PositiveOption = Annotated[str | None, typer.Option(help="The class whose probab
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("train")(train)
+    app.command("train", help=help_of(train))(train)
     group = typer.Typer(no_args_is_help=True, help="Look at stored models, bring one in, choose the champion.")
     group.command("list")(list_versions)
     group.command("show")(show)
-    group.command("promote")(promote)
+    group.command("promote", help=help_of(promote))(promote)
     group.command("rollback")(rollback)
-    group.command("import")(import_file)
+    group.command("import", help=help_of(import_file))(import_file)
     app.add_typer(group, name="models")
 
 

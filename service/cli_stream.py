@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from service.cli_context import help_of
+
 
 class Stream(StrEnum):
     """What can be looked at."""
@@ -19,7 +21,7 @@ class Stream(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("publish")(publish)
+    app.command("publish", help=help_of(publish))(publish)
     app.command("tail")(tail)
 
 

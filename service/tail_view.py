@@ -70,7 +70,7 @@ def _story(batch: RecordBatch, row: int, decode: Decoder) -> str:
     if isinstance(found, dict) and "score" in found and "event_id" in found:
         said = "" if found.get("prediction") is None else f" -> {found['prediction']}"
         return f"{found['event_id']} score {found['score']:.6f}{said} by {found['model_version']}"
-    return _clipped(value)
+    return _clipped(value if decode is json_decoder else msgspec.json.encode(found))
 
 
 def _clipped(value: bytes) -> str:

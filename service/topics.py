@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -9,6 +10,7 @@ from service.cluster import Denied, TopicFacts
 from service.settings import Settings
 
 BROKER_DEFAULT: Final = -1  # the cluster's own number
+_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4)
 Result: TypeAlias = Literal["created", "exists", "differs", "denied"]
 
 
@@ -61,7 +63,7 @@ def create_topics(
         if facts is None:
             count = BROKER_DEFAULT if follow is None else follow
             admin.create_topic(name, partitions=count, replication=replication or BROKER_DEFAULT, settings={})
-            facts = admin.topics([name])[name]
+            facts = _once_known(admin, name)
             outcomes.append(TopicOutcome(name, role, "created", _shape(facts)))
         elif isinstance(facts, Denied):
             outcomes.append(TopicOutcome(name, role, "denied", f"may not be looked at: {facts.detail}"))
@@ -70,6 +72,16 @@ def create_topics(
         if follow is None and role == "features" and isinstance(facts, TopicFacts):
             follow = facts.partitions
     return outcomes
+
+
+def _once_known(admin: TopicAdmin, name: str) -> TopicFacts | Denied | None:
+    """Return the facts of a topic just made: some brokers hear of it a moment later."""
+    for pause in _PAUSES_S:
+        facts = admin.topics([name])[name]
+        if facts is not None:
+            return facts
+        time.sleep(pause)
+    return admin.topics([name])[name]
 
 
 def _existing(facts: TopicFacts, *, role: str, partitions: int | None, replication: int | None) -> TopicOutcome:

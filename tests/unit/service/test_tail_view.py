@@ -47,6 +47,12 @@ def test_json_line_is_one_object_whatever_the_value_is() -> None:
     assert {(r["topic"], r["partition"], r["offset"], r["key"]) for r in found} == {("out", 1, 7, None)}
 
 
+def test_text_line_shows_avro_decoded() -> None:
+    """Bytes of an Avro event say nothing to a person."""
+    schema = {"type": "record", "name": "event", "fields": [{"name": "country", "type": "string"}]}
+    assert text_line(one(b"\x04DE"), 0, avro_decoder(schema)) == '00:00:01.000 out[1]@7 {"country":"DE"}'
+
+
 def test_avro_that_is_not_of_the_schema_is_shown_as_text() -> None:
     """A wrong schema must not end the tail."""
     assert "out[1]@7 junk" in text_line(one(b"junk"), 0, avro_decoder(score_record_schema()))

@@ -52,6 +52,20 @@ def test_create_topics_gives_outputs_the_partitions_of_the_input() -> None:
     assert cluster.created == [("fraud.scores", 6, -1), ("fraud.dead-letters", 6, -1)]
 
 
+def test_create_topics_asks_again_until_the_broker_knows_what_it_made() -> None:
+    """Some brokers hear of a new topic a moment after it was made; the line tells its shape all the same."""
+
+    class Late(Topics):
+        asked = 0
+
+        def topics(self, names: Sequence[str]) -> dict[str, TopicFacts | Denied | None]:
+            self.asked += 1
+            return dict.fromkeys(names) if self.asked <= 2 else super().topics(names)
+
+    outcome = create_topics(settings(), Late(), partitions=2, replication=None)[0]
+    assert (outcome.result, outcome.detail) == ("created", "2 partitions, 1 replicas")
+
+
 def test_create_topics_leaves_what_exists_and_says_how_it_differs() -> None:
     """Changing partitions of a topic in use moves keys, so a person decides."""
     cluster = Topics(FOUND)
