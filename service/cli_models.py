@@ -42,7 +42,8 @@ def train(  # noqa: PLR0913 - each is an option
         typer.Option(help="The set to judge on. Default: validation.uri, else the latest fifth, else a fifth."),
     ] = None,
     estimator: Annotated[
-        str, typer.Option(help="sgd, logistic, forest, boosting, or module:factory of your own.")
+        str,
+        typer.Option(help="sgd, logistic, forest, boosting, or module:factory of your own, called as (task, fields)."),
     ] = "sgd",
     without: Annotated[
         list[str] | None,
