@@ -66,9 +66,9 @@ def train(  # noqa: PLR0913 - each is an option
     """
     import json
 
+    desk = _desk(context, positive=positive, threshold=threshold)
     from service.train_command import Promotion, TrainingOrder, train_and_judge
 
-    desk = _desk(context, positive=positive, threshold=threshold)
     promotion = Promotion.NEVER if no_promote else Promotion.IF_ALLOWED
     trained = train_and_judge(desk, TrainingOrder(data, validation, estimator, seed, promotion, tuple(without or ())))
     typer.echo(json.dumps(trained.as_json()) if as_json else trained.as_text())
@@ -180,12 +180,14 @@ def _desk(context: typer.Context, *, positive: str | None = None, threshold: flo
     import time
 
     from service.cli_context import load
-    from service.model_desk import open_desk
 
     flags = {"model.positive": positive, "model.threshold": threshold}
     overrides = {path: str(value) for path, value in flags.items() if value is not None}
+    settings = load(context, overrides)
+    from service.model_desk import open_desk  # after the settings: a typo in them is told before seconds of imports
+
     return open_desk(
-        load(context, overrides),
+        settings,
         now_ms=lambda: time.time_ns() // 1_000_000,
         say=lambda line: typer.echo(line, err=True),
     )
