@@ -55,7 +55,7 @@ def evaluate(model: Model, examples: Examples, *, positive: str | None) -> Judge
     Never raises for what the model does: a model that fails, gives something not finite or the wrong
     number of scores is ``Unjudged``.
     """
-    obstacle = _obstacle(model, examples.batch, positive=positive)
+    obstacle = _obstacle(model, examples.batch, positive=positive) or _strange_labels(model, examples)
     if obstacle is not None:
         return Unjudged(obstacle)
     try:
@@ -80,6 +80,13 @@ def _obstacle(model: Model, batch: FeatureBatch, *, positive: str | None) -> str
     if positive is not None and positive not in map(class_name, model.classes):
         return f"it does not know the class {positive!r}"
     return None if len(batch) else "the validation set is empty"
+
+
+def _strange_labels(model: Model, examples: Examples) -> str | None:
+    known, labels = {class_name(name) for name in model.classes}, set(map(str, examples.labels))
+    if not known or known & labels:
+        return None
+    return f"the labels {', '.join(sorted(labels)[:5])} are none of its classes, {', '.join(map(str, model.classes))}"
 
 
 def _score(model: Model, batch: FeatureBatch) -> Scores:

@@ -18,7 +18,7 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Score this CSV or Parquet file with the champion of your own service file.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=5, max=600, help="How long the stream lasts.")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=10, max=600, help="How long the stream lasts.")] = 30.0,
     rate: Annotated[int, typer.Option(min=1, max=20_000, help="Events a second.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Of the simulated payments.")] = 7,
 ) -> None:

@@ -97,7 +97,8 @@ class PrometheusTelemetry:
         self._instruments.add(table.REBALANCES, 1)
         if change != "assigned":
             self._hide(partitions)
-        self._log.info("Partitions " + change, partitions=_names(partitions))
+        if partitions:  # the cooperative protocol also tells of rounds in which nothing moves
+            self._log.info("Partitions " + change, partitions=_names(partitions))
 
     def partitions(
         self,

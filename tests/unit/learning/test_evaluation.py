@@ -117,3 +117,11 @@ def test_evaluate_judges_a_regression_by_its_values() -> None:
     assert isinstance(judged, Evaluation)
     assert judged.metrics["mae"] == pytest.approx(1.0)
     assert judged.class_counts == {}
+
+
+def test_labels_that_are_no_class_of_the_model_are_told_and_not_counted_as_errors() -> None:
+    """A model of 0 and 1 judged by 'fraud' and 'legit' was given the wrong labels: figures of it would be lies."""
+    strange = Examples(UNIFORM, np.where(np.arange(50) > 25, "fraud", "legit"))
+    judged = evaluate(FakeModel(), strange, positive="1")
+    assert isinstance(judged, Unjudged)
+    assert "fraud, legit are none of its classes" in judged.reason
