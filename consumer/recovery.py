@@ -64,11 +64,9 @@ class Recovery:
             self._find_the_guilty(batch, error)
         if isinstance(error, AbortRequired):
             self._telemetry.transaction("aborted", str(error))
-            self._settle_by(self._sink.abort, again=self._sink.reopen)
+            self._settle_by(lambda: self._abort(began_at), again=self._sink.reopen)
         elif isinstance(error, RecreateRequired):
-            # A transaction that outlived its time is fenced by its coordinator: that is no second owner.
-            expired = self._monotonic() - began_at >= self._transaction_timeout
-            if isinstance(error, ProducerFenced) and not expired:
+            if isinstance(error, ProducerFenced) and not self._is_expired(began_at):
                 self._note_fencing(error)
             self._telemetry.transaction("recreated", str(error))
             self._settle_by(self._sink.reopen, again=self._sink.reopen)
@@ -76,7 +74,8 @@ class Recovery:
             raise error
         pause = self._brake.failed(first_offsets(batch))
         self.rewind()
-        self._pause(pause)
+        if not (isinstance(error, DeliveryFailed) and error.record_at_fault):  # halving the batch needs no time
+            self._pause(pause)
 
     def open_sink(self, learn: Callable[[], None]) -> None:
         """Open the sink and then ``learn`` from it, for as long as it takes.
@@ -121,6 +120,18 @@ class Recovery:
                 act = again
             else:
                 return
+
+    def _abort(self, began_at: float) -> None:
+        try:
+            self._sink.abort()
+        except ProducerFenced as error:
+            if self._is_expired(began_at):
+                raise RecreateRequired(f"the transaction outlived its time: {error}") from error
+            raise
+
+    def _is_expired(self, began_at: float) -> bool:
+        """Return whether the coordinator has fenced the transaction for its age: that is no second owner."""
+        return self._monotonic() - began_at >= self._transaction_timeout
 
     def _find_the_guilty(self, batch: RecordBatch, error: DeliveryFailed) -> None:
         self._brake.shrink()

@@ -32,6 +32,7 @@ from producer.sink import RecordSink
 STATUS_INTERVAL_S = 1.0
 POLL_TIMEOUT_S = 0.5  # how long a stop can go unnoticed while nothing arrives
 WAIT_FOR_CHAMPION_S = 0.2
+WAIT_AFTER_FAILED_POLL_S = 0.1  # some polls fail at once, again and again, until the cluster is well
 SAMPLE = 100  # values of a batch that telemetry is shown, at most about twice as many
 
 
@@ -112,6 +113,11 @@ class ScoringWorker:
         )
         self._is_open = False
         self._reported_at = monotonic()
+
+    @property
+    def longest_step(self) -> float:
+        """Return the seconds after which at the latest the watchdog ends a process whose step hangs."""
+        return max(self._limits.step_timeout, self._limits.scoring_timeout)
 
     def stop(self) -> None:
         """Ask the worker to finish its batch and end; safe from any thread and from a signal handler."""
@@ -198,6 +204,7 @@ class ScoringWorker:
         except PollFailed as error:
             self._telemetry.transaction("aborted", str(error))
             self._recovery.rewind()
+            self._stop.wait(WAIT_AFTER_FAILED_POLL_S)
             return None
         if batch is not None:
             for topic, count in Counter(batch.topics).items():

@@ -54,6 +54,7 @@ _REFUSED = frozenset(
         KafkaError._UNKNOWN_PARTITION,
     }
 )
+_NOT_LET_IN = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 _AWAY = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
@@ -117,19 +118,30 @@ class KafkaPlainSink:
     """At least once: offsets are committed after every record of the batch is acknowledged."""
 
     def __init__(self, conf: Mapping[str, Any], *, flush_timeout: float) -> None:
-        self._conf = {**conf, "delivery.report.only.error": True, "on_delivery": self._on_delivery}
+        self._conf = {
+            **conf,
+            "delivery.report.only.error": True,
+            "on_delivery": self._on_delivery,
+            "error_cb": self._on_error,
+        }
         self._flush_timeout = flush_timeout
         self._client: Producer | None = None
         self._undelivered: KafkaError | None = None
+        self._refusal: KafkaError | None = None
         self._offsets: tuple[NextOffsets, GroupHandle] | None = None
 
     def open(self) -> None:
-        """Create the client; it connects by itself."""
-        self._client = Producer(self._conf)
+        """Create the client; it connects by itself. ``SinkRefused`` when the client takes no such settings."""
+        self._refusal = None
+        try:
+            self._client = Producer(self._conf)
+        except KafkaException as exception:
+            raise SinkRefused(f"the Kafka producer cannot be made: {error_in(exception).str()}") from exception
 
     def begin(self) -> None:
         """Start a batch."""
         self._undelivered = None
+        self._refusal = None
         self._offsets = None
 
     def produce(  # noqa: PLR0913 - a record has this many parts
@@ -173,6 +185,7 @@ class KafkaPlainSink:
             error = self._undelivered
             raise DeliveryFailed(f"delivery: {error.str()}", record_at_fault=error.code() in _RECORD_AT_FAULT)
         if left:
+            self._check_let_in("flush")
             raise DeliveryFailed(f"delivery: {left} records not acknowledged within {self._flush_timeout:g} s")
 
     def send_offsets(self, offsets: NextOffsets, group: GroupHandle) -> None:
@@ -204,6 +217,8 @@ class KafkaPlainSink:
         try:
             found = self._producer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
         except KafkaException as exception:
+            served(lambda: self._producer.poll(0), f"look up topic {topic}")
+            self._check_let_in(f"look up topic {topic}")
             raise policy_of(error_in(exception), f"look up topic {topic}") from exception
         if found.error is not None:
             raise SinkRefused(
@@ -229,6 +244,15 @@ class KafkaPlainSink:
             with contextlib.suppress(KafkaException, SystemError):
                 client.purge(in_queue=True, in_flight=True, blocking=False)
                 client.poll(0)
+
+    def _check_let_in(self, step: str) -> None:
+        """Tell a broker that does not answer from one that does not let us in: the client says 'timed out' to both."""
+        if self._refusal is not None:
+            raise SinkRefused(f"{step}: {self._refusal.str()} ({self._refusal.name()})")
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _NOT_LET_IN:
+            self._refusal = error
 
     def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
         if error is not None and (self._undelivered is None or error.code() in _RECORD_AT_FAULT):
@@ -280,6 +304,7 @@ class KafkaSink(KafkaPlainSink):
 
     def _attempt(self, step: str, call: Callable[[float], None]) -> None:
         """Call until it succeeds, fails definitely, or the transaction's time is over."""
+        self._refusal = None
         deadline = time.monotonic() + self._timeout
         while True:
             try:
@@ -287,8 +312,11 @@ class KafkaSink(KafkaPlainSink):
             except KafkaException as exception:
                 error = error_in(exception)
                 policy = policy_of(error, step)
-                if not error.retriable() or error.fatal() or time.monotonic() > deadline:
+                if not error.retriable() or error.fatal():
                     raise policy from exception
                 served(lambda: self._producer.poll(0.05), step)
+                self._check_let_in(step)
+                if time.monotonic() > deadline:
+                    raise policy from exception
             else:
                 return

@@ -15,6 +15,9 @@ FETCH_BACKOFF_MS: Final = 10  # the client's own 1000 stalls a fast reader: less
 QUEUE_KBYTES: Final = 16_384  # bounds memory; only together with the short back-off, or it halves the rate
 LINGER_MS: Final = 5
 QUEUED_BATCHES: Final = 2  # a producer must hold a whole batch and the next one's beginning
+MIN_POLL_INTERVAL_MS: Final = 300_000  # the client's own default
+SCORING_MS: Final = 120_000  # how long decoding and scoring one batch may take, see Limits
+STEPS_OF_A_TRANSACTION: Final = 4  # produce, flush, send offsets, commit: each may take the transaction's time
 MIN_QUEUED_RECORDS: Final = 100_000  # the client's own default
 
 
@@ -33,6 +36,9 @@ def consumer_conf(settings: Settings, *, client_id: str) -> dict[str, Any]:
         "check.crcs": True,
         "allow.auto.create.topics": False,
         "statistics.interval.ms": STATISTICS_INTERVAL_MS,
+        "max.poll.interval.ms": max(
+            MIN_POLL_INTERVAL_MS, SCORING_MS + STEPS_OF_A_TRANSACTION * milliseconds(settings.transaction.timeout)
+        ),
     }
     given = settings.kafka.of("consumer")
     if given.get("group.protocol", "classic").lower() == "classic":

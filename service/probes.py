@@ -9,7 +9,7 @@ from consumer.worker import ScoringWorker
 from models.champion import ChampionHandle
 from service.health import Phase, Verdict, liveness, readiness
 
-LIVENESS_LIMIT_S = 180.0  # above the longest guarded step: the watchdog ends a hung process before a probe does
+LIVENESS_MARGIN_S = 60.0  # above the longest guarded step: the watchdog ends a hung process before a probe does
 
 
 class WorkerProbes:
@@ -20,10 +20,11 @@ class WorkerProbes:
         self._worker = worker
         self._champion = champion
         self._watchdog = watchdog
+        self._limit_s = worker.longest_step + LIVENESS_MARGIN_S
 
     def live(self) -> Verdict:
         """Judge by the age of the loop's last sign of life alone."""
-        return liveness(time.monotonic(), self._watchdog.last_beat, limit_s=LIVENESS_LIMIT_S)
+        return liveness(time.monotonic(), self._watchdog.last_beat, limit_s=self._limit_s)
 
     def ready(self) -> Verdict:
         """Judge whether events are being scored."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from consumer.kafka import KafkaSource
 from consumer.outgoing import Outbox
@@ -102,8 +102,11 @@ class KafkaBench:
         )
 
     def committed(self) -> int:
-        """Return how many events the group has committed, over all partitions."""
-        return sum(max(0, offset) for offset in committed_offsets(self._cluster.admin, self.group).values())
+        """Return how many events the group has committed, over all partitions; 0 while nobody can say."""
+        try:
+            return sum(max(0, offset) for offset in committed_offsets(self._cluster.admin, self.group).values())
+        except KafkaException:  # the broker is away, or has just come back
+            return 0
 
     def wait_until_committed(self, count: int | None = None, *, patience: float = PATIENCE_S) -> None:
         """Wait until the group has committed so many events, or all that are there."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 
@@ -121,6 +122,20 @@ def test_worker_says_so_when_another_process_has_its_identity() -> None:
     worker.run_once()
     with pytest.raises(IdentityTaken, match="same transactional id"):
         worker.run_once()
+
+
+def test_worker_takes_a_transaction_that_grew_too_old_for_no_second_owner() -> None:
+    """A broker that is slow twice in a minute fences what it timed out; nobody is accused of using our identity."""
+    bench = Bench()
+    bench.publish(1.0, 2.0)
+    worker = bench.worker(limits=Limits(linger=0.0, transaction_timeout=1.0))
+    clock = itertools.count()  # a second passes between two looks, and no transaction may live longer
+    worker._monotonic = worker._recovery._monotonic = lambda: next(clock)
+    for _ in range(2):
+        bench.broker.faults.fail_next("flush", Fault.ABORT)
+        bench.broker.faults.fail_next("abort", Fault.FENCED)
+    rounds(worker, until=lambda: bench.broker.committed("group").get(P0, 0) == 2)
+    assert scores(bench) == [(0, 2.0), (1, 4.0)]
 
 
 def test_worker_buries_a_record_whose_dead_letter_must_be_cut_short() -> None:

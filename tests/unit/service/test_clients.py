@@ -87,6 +87,6 @@ def test_consumer_may_be_away_for_as_long_as_a_batch_can_take() -> None:
     """A long transaction timeout must not get the member expelled while it waits within it."""
     default, long = (
         consumer_conf(settings({}, transaction={"timeout": timeout}), client_id="c")["max.poll.interval.ms"]
-        for timeout in ("15s", "10m")
+        for timeout in ("15s", "4m")
     )
-    assert [default, long] == [300_000, 120_000 + 4 * 600_000]
+    assert [default, long] == [300_000, 120_000 + 4 * 240_000]
