@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from consumer.records import RecordBatch
 from consumer.scoring import ScoredBatch
@@ -15,9 +15,8 @@ from producer.records import Headers, TopicPartition
 TRACE_HEADERS = frozenset({"traceparent", "tracestate"})  # W3C trace context follows the event into its score
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to produce, and the row of the batch it answers."""
+class Outgoing(NamedTuple):
+    """One record to produce, and the row of the batch it answers. A tuple, as one is made for every record."""
 
     row: int
     topic: str
@@ -55,9 +54,14 @@ class Outbox:
             raise RuntimeError(
                 f"{len(batch)} records became {len(scores)} scores and {len(letters)} dead letters: refusing to go on"
             )
+        timestamps = batch.timestamps_ms.tolist()
         return [
-            self.dead_letter(batch, letters[row]) if row in letters else self._score(batch, row, scores[row])
-            for row in range(len(batch))
+            self.dead_letter(batch, letters[row])
+            if row in letters
+            else Outgoing(
+                row, self._scores_topic, key, scores[row], timestamps[row], _trace_of(batch.headers(row)), None
+            )
+            for row, key in enumerate(batch.keys)
         ]
 
     def dead_letter(self, batch: RecordBatch, rejection: Rejection) -> Outgoing:
@@ -98,11 +102,6 @@ class Outbox:
         kept = value[:TRUNCATED_VALUE_BYTES]
         return Outgoing(row, self._dead_letters_topic, None, kept, self._now_ms(), headers, Reason.TOO_LARGE)
 
-    def _score(self, batch: RecordBatch, row: int, value: bytes) -> Outgoing:
-        trace = [(name, content) for name, content in batch.headers(row) if name in TRACE_HEADERS]
-        timestamp = int(batch.timestamps_ms[row])
-        return Outgoing(row, self._scores_topic, batch.keys[row], value, timestamp, trace, None)
-
     def _encode(self, batch: RecordBatch, scored: ScoredBatch) -> list[bytes]:
         features, rows = scored.features, scored.features.rows
         topics = [batch.topics[row] for row in rows.tolist()]
@@ -126,6 +125,10 @@ class Outbox:
                 passthrough=features.passthrough or {},
             )
         )
+
+
+def _trace_of(headers: Headers) -> Headers:
+    return [header for header in headers if header[0] in TRACE_HEADERS] if headers else ()
 
 
 def count_reasons(outgoing: Collection[Outgoing]) -> Mapping[Reason, int]:

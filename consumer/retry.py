@@ -52,7 +52,7 @@ class Brake:
 
     def refusals(self, partition: TopicPartition, offset: int) -> int:
         """Return how often the broker has refused this record alone."""
-        return self.guilty.get((partition, offset), 0) if self.guilty else 0
+        return self.guilty.get((partition, offset), 0)
 
     def blame(self, partition: TopicPartition, offset: int) -> int:
         """Note that the broker refused this record alone; return how often by now."""
