@@ -73,8 +73,8 @@ class TakenGroup:
     metadata: object
 
     def commit(self, offsets: NextOffsets) -> None:
-        """Not for use outside transactions."""
-        raise NotImplementedError
+        """Fail the test: a stale handle is only ever given to a transaction."""
+        raise AssertionError(f"offsets {offsets} committed outside a transaction")
 
 
 def taken(group: GroupHandle) -> TakenGroup:
