@@ -51,7 +51,7 @@ class Stream:
         ends = end_of_data(self.kafka.client_settings, self.features)
 
         def is_done() -> bool:
-            committed = committed_offsets(self.kafka.admin, f"{self.name}.score")
+            committed = committed_offsets(self.kafka.client_settings, f"{self.name}.score", [self.features])
             return all(committed.get(lane, -1) >= end for lane, end in ends.items() if end > 0)
 
         wait_until(is_done, what=f"all of {self.features} committed", timeout=SETTLE_TIMEOUT_S)

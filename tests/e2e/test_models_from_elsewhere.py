@@ -65,7 +65,7 @@ def test_empty_install_waits_and_scores_an_imported_pipeline_without_a_restart(
         process.wait_for_log("no_champion")
         assert probe(process, "livez") == (200, "ok")
         assert probe(process, "readyz") == (503, "no_champion")
-        assert committed_offsets(kafka.admin, f"{stream.name}.score") == {}
+        assert committed_offsets(kafka.client_settings, f"{stream.name}.score", [stream.features]) == {}
         project.run(
             *("models", "import", str(outside), "--unsafe-pickle", "--data", str(data.train)),
             *("--promote", "--force", "--reason", "judged by its makers"),
