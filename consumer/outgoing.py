@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
@@ -133,8 +134,7 @@ def _trace_of(headers: Headers) -> Headers:
 
 def count_reasons(outgoing: Collection[Outgoing]) -> Mapping[Reason, int]:
     """Return how many dead letters there are of each reason."""
-    reasons = [record.reason for record in outgoing if record.reason is not None]
-    return {reason: reasons.count(reason) for reason in set(reasons)}
+    return Counter(record.reason for record in outgoing if record.reason is not None)
 
 
 def first_offsets(batch: RecordBatch) -> frozenset[tuple[TopicPartition, int]]:

@@ -66,6 +66,7 @@ class TransactionPublisher:
         with watch.step("commit", self._timeout):
             sink.commit()  # 6. all of it becomes visible here, or nothing
             stopwatch.lap("commit")
+        self._brake.succeeded(offsets)
         return sent
 
     def _produce(self, batch: RecordBatch, record: Outgoing) -> Outgoing:

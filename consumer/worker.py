@@ -243,7 +243,6 @@ class ScoringWorker:
         self, batch: RecordBatch, scored: ScoredBatch, sent: Sequence[Outgoing], stopwatch: Stopwatch
     ) -> None:
         """Count, only now that it is committed."""
-        self._brake.succeeded(batch.next_offsets())
         telemetry, reasons = self._telemetry, count_reasons(sent)
         telemetry.transaction("committed")
         telemetry.records_scored(

@@ -45,13 +45,6 @@ def split(dotted: str) -> Path:
     return tuple(dotted.split("."))
 
 
-def read_paths(schema: FeatureSchema) -> list[Path]:
-    """Return every path that decoding reads: fields, then roles. The key is for publishing only."""
-    roles = schema.roles
-    dotted = [roles.id, roles.time, roles.label, *roles.passthrough]
-    return list(dict.fromkeys([*(f.path for f in schema.fields), *(split(path) for path in dotted if path)]))
-
-
 def value_at(event: Any, path: Path, *, behind: Path = ()) -> Any:
     """Return the value at a path: None where it is null or absent, a problem where a step is no object.
 

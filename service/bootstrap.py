@@ -20,8 +20,6 @@ from features.codec import FeatureCodec
 from features.encoding import EventEncoder, build_encoder
 from features.formats import build_codec
 from models.champion import Champion, ChampionHandle, ChampionListener
-from models.store import ModelStore
-from models.stores import open_store
 from producer.encoding import AvroScoreEncoder, JsonScoreEncoder, ScoreEncoder
 from producer.kafka import KafkaPlainSink, KafkaSink
 from producer.sink import RecordSink
@@ -33,6 +31,7 @@ from service.metrics import PrometheusTelemetry
 from service.plugins import add_folder
 from service.probes import WorkerProbes
 from service.settings import Settings
+from service.store import build_store
 
 
 def epoch_ms() -> int:
@@ -130,11 +129,6 @@ def build_plain_sink(settings: Settings, *, client_id: str) -> KafkaPlainSink:
     return KafkaPlainSink(conf, flush_timeout=settings.transaction.timeout.total_seconds())
 
 
-def build_store(settings: Settings) -> ModelStore:
-    """Open the model store of the service."""
-    return open_store(str(settings.model_store_path), settings.model.name)
-
-
 def build_champion(settings: Settings, *, listener: ChampionListener | None = None) -> ChampionHandle:
     """Return the handle of the live model; it looks at the store when it is started or refreshed.
 
@@ -167,11 +161,10 @@ def build_event_encoder(settings: Settings) -> EventEncoder:
 def build_score_encoder(settings: Settings) -> ScoreEncoder:
     """Return the encoder of score records."""
     if settings.output.format == "avro":
-        names = [path.rsplit(".", 1)[-1] for path in settings.output.passthrough]
         return AvroScoreEncoder(
             service=settings.name,
             model_name=settings.model.name,
-            passthrough=names,
+            passthrough=settings.output.passthrough_names,
             with_probabilities=settings.output.probabilities,
         )
     return JsonScoreEncoder(

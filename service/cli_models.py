@@ -80,13 +80,13 @@ def list_versions(context: typer.Context, *, as_json: JsonFlag = False) -> None:
     """List the stored versions, the oldest first."""
     import json
 
-    from models.stores import open_store
     from service.cli_context import load
     from service.model_views import list_as_text, list_models
+    from service.store import build_store
 
     settings = load(context)
     metric = settings.promotion.metric
-    rows = list_models(open_store(str(settings.model_store_path), settings.model.name), metric=metric)
+    rows = list_models(build_store(settings), metric=metric)
     typer.echo(json.dumps(rows) if as_json else list_as_text(rows, metric=metric))
 
 
@@ -99,12 +99,12 @@ def show(
     """Show one version: its manifest, what the gate said, and every decision about it."""
     import json
 
-    from models.stores import open_store
     from service.cli_context import load
     from service.model_views import show_as_text, show_model
+    from service.store import build_store
 
     settings = load(context)
-    shown = show_model(open_store(str(settings.model_store_path), settings.model.name), version)
+    shown = show_model(build_store(settings), version)
     typer.echo(json.dumps(shown) if as_json else show_as_text(shown))
 
 

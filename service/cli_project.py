@@ -129,7 +129,7 @@ def config_schema(
     else:
         from producer.encoding import score_record_schema
 
-        names = [path.rsplit(".", 1)[-1] for path in load(context).output.passthrough]
+        names = load(context).output.passthrough_names
         schema = score_record_schema(names)
     typer.echo(json.dumps(schema, indent=2))
 

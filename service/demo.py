@@ -48,15 +48,20 @@ class DemoPlan:
     events_per_s: int = 2_000
     seed: int = 7
 
+    @property
+    def drift_at(self) -> int:
+        """Return the number of the payment, history included, from which frauds are others."""
+        return HISTORY_EVENTS + int(self.seconds * DRIFT_AFTER * self.events_per_s)
+
 
 @dataclass(slots=True)
 class _Truth:
     """What was published: the fraud label of each good event, the reason of each broken one."""
 
+    drifted_at: int
     labels: dict[str, bool] = field(default_factory=dict)
     recent: list[PaymentChunk] = field(default_factory=list)
     broken: int = 0
-    drifted_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def run_demo(plan: DemoPlan, *, console: Console) -> DemoResult:
             epoch_ms(),
             events_per_s=plan.events_per_s,
             malformed_ratio=MALFORMED,
-            drift_at=HISTORY_EVENTS + int(plan.seconds * DRIFT_AFTER * plan.events_per_s),
+            drift_at=plan.drift_at,
         )
         settings = _make_project(folder, stream.take(HISTORY_EVENTS))
         console.print(f"Simulated card payments (seed {plan.seed}), {MALFORMED:.0%} of them broken on purpose.")
@@ -111,8 +116,7 @@ def _make_project(folder: Path, history: PaymentChunk) -> Settings:
 
 
 def _stream(plan: DemoPlan, stream: PaymentStream, settings: Settings, *, folder: Path, console: Console) -> DemoResult:
-    service, truth = EmbeddedService(settings), _Truth()
-    truth.drifted_at = HISTORY_EVENTS + int(plan.seconds * DRIFT_AFTER * plan.events_per_s)
+    service, truth = EmbeddedService(settings), _Truth(plan.drift_at)
     service.champion.refresh()
     learner = threading.Thread(target=_learn_again, args=(folder, truth, settings.feature_schema()), daemon=True)
     title = "Tidemill demo · simulated payments · in memory, not Kafka"

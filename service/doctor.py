@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from models.errors import ModelError
-from service.bootstrap import build_champion, build_store
+from service.bootstrap import build_champion
 from service.checks import Check, KafkaFacts, Status, kafka_checks
 from service.clients import admin_conf, producer_conf
 from service.cluster import Denied, TopicFacts
 from service.errors import ServiceError, Unreachable
 from service.kafka import ClusterAdmin
 from service.settings import Loaded, Settings
+from service.store import build_store
 from service.topics import wanted_topics
 from service.units import milliseconds
 

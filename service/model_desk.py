@@ -21,10 +21,10 @@ from models.live import LiveModel
 from models.loading import load_model
 from models.manifest import Manifest
 from models.store import CHAMPION, LogEntry, ModelStore
-from models.stores import open_store
 from service.model_history import PREVIOUS
 from service.plugins import add_folder
 from service.settings import Settings
+from service.store import build_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,7 @@ def open_desk(settings: Settings, *, now_ms: Callable[[], int], say: Callable[[s
     The folder of the user's own modules can be imported from afterwards: a model may hold functions of it.
     """
     add_folder(settings.plugins_path)
-    store = open_store(str(settings.model_store_path), settings.model.name)
-    return Desk(settings, store, operator(), now_ms, say)
+    return Desk(settings, build_store(settings), operator(), now_ms, say)
 
 
 def operator() -> str:

@@ -272,7 +272,7 @@ def _topic_refusals(settings: Settings) -> Iterator[str]:
 
 def _passthrough_refusals(settings: Settings) -> Iterator[str]:
     """Every passthrough value needs a name of its own in the score record."""
-    names = [path.rsplit(".", 1)[-1] for path in settings.output.passthrough]
+    names = settings.output.passthrough_names
     for name in sorted(set(names) & set(RESERVED_FIELDS)):
         yield f"output.passthrough: {name!r} is a field of every score already, so no value of the event can have it"
     for name in names if settings.output.format == "avro" else ():

@@ -134,6 +134,11 @@ class OutputSettings(Section):
     probabilities: bool = False
     """Whether every class's probability is written."""
 
+    @property
+    def passthrough_names(self) -> list[str]:
+        """Return the field of the score that each passthrough path fills: its last step."""
+        return [path.rpartition(".")[2] for path in self.passthrough]
+
 
 class BatchSettings(Section):
     """How much is scored at once."""

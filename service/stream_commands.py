@@ -99,7 +99,7 @@ def score_decoder(settings: Settings) -> Decoder:
     """Return what reads the score records of the service."""
     if settings.output.format == "json":
         return json_decoder
-    return avro_decoder(score_record_schema([path.rsplit(".", 1)[-1] for path in settings.output.passthrough]))
+    return avro_decoder(score_record_schema(settings.output.passthrough_names))
 
 
 def encode_chunk(

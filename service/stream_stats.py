@@ -80,7 +80,7 @@ class StreamSnapshot:
 
 
 class StreamStats:
-    """Implements ``ServiceTelemetry`` and gives snapshots; thread-safe, of bounded size."""
+    """Implements ``Telemetry`` and ``ChampionListener`` and gives snapshots; thread-safe, of bounded size."""
 
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
