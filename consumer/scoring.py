@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.batch import FeatureBatch
-from features.codec import FeatureCodec
+from features.codec import FeatureCodec, HeadersOf
 from features.rejection import MAX_DETAIL_CHARS, Reason, Rejection, Stage
 from features.schema import FeatureSchema
 from models.base import Scores
@@ -47,12 +47,18 @@ class BatchScorer:
         self._schema = schema
         self._projections: dict[tuple[str, ...], FeatureSchema] = {}
 
-    def decode(self, values: Sequence[bytes | None], live: LiveModel) -> tuple[FeatureBatch, Sequence[Rejection]]:
-        """Return the readable records, decoded for this model's fields only, and the others."""
+    def decode(
+        self, values: Sequence[bytes | None], live: LiveModel, *, headers: HeadersOf | None = None
+    ) -> tuple[FeatureBatch, Sequence[Rejection]]:
+        """Return the readable records, decoded for this model's fields only, and the others.
+
+        Raises:
+            SchemasUnavailable: A writer schema cannot be had now.
+        """
         names = live.model.schema.names
         if names not in self._projections:
             self._projections[names] = self._schema.subset(names)
-        decoded = self._codec.decode(values, self._projections[names])
+        decoded = self._codec.decode(values, self._projections[names], headers=headers)
         return decoded.batch, decoded.rejections
 
     def score(self, features: FeatureBatch, live: LiveModel) -> ScoredBatch:

@@ -57,8 +57,8 @@ class Telemetry(Protocol):
         """The live model fails on every record, its own trial batch included."""
         ...
 
-    def waiting(self, cause: str) -> None:
-        """Nothing is consumed for this cause (``no_champion``); empty when that is over."""
+    def waiting(self, cause: str, detail: str = "") -> None:
+        """Nothing moves for this cause (``no_champion``, ``schema_registry``); empty when that is over."""
         ...
 
 
@@ -95,5 +95,5 @@ class NullTelemetry:
     def model_unusable(self, version: str, detail: str) -> None:
         """Ignore."""
 
-    def waiting(self, cause: str) -> None:
+    def waiting(self, cause: str, detail: str = "") -> None:
         """Ignore."""

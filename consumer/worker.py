@@ -25,6 +25,7 @@ from consumer.stopwatch import Stopwatch
 from consumer.telemetry import Telemetry
 from consumer.transaction import TransactionPublisher
 from consumer.watchdog import Watchdog
+from features.errors import SchemasUnavailable
 from models.champion import Champion, LiveModel
 from producer.errors import ProducerError
 from producer.sink import RecordSink
@@ -32,6 +33,7 @@ from producer.sink import RecordSink
 STATUS_INTERVAL_S = 1.0
 POLL_TIMEOUT_S = 0.5  # how long a stop can go unnoticed while nothing arrives
 WAIT_FOR_CHAMPION_S = 0.2
+WAIT_FOR_SCHEMAS_S = 1.0
 WAIT_AFTER_FAILED_POLL_S = 0.1  # some polls fail at once, again and again, until the cluster is well
 SAMPLE = 100  # values of a batch that telemetry is shown, at most about twice as many
 
@@ -112,6 +114,7 @@ class ScoringWorker:
             monotonic=monotonic,
         )
         self._is_open = False
+        self._lacks_schemas = False
         self._reported_at = monotonic()
 
     @property
@@ -223,6 +226,10 @@ class ScoringWorker:
             self._telemetry.model_unusable(live.version, str(error))
             self._recovery.rewind()
             return 0
+        except SchemasUnavailable as error:
+            self._wait_for_schemas(error)
+            return 0
+        self._has_schemas()
         began_at = self._monotonic()
         try:
             sent = self._publisher.publish(batch, outgoing, assignments=assignments, stopwatch=stopwatch)
@@ -232,8 +239,20 @@ class ScoringWorker:
         self._acknowledge(batch, scored, sent, stopwatch)
         return len(batch)
 
+    def _wait_for_schemas(self, error: SchemasUnavailable) -> None:
+        """Pause: no record is at fault. The polls that follow keep this member in its group."""
+        self._lacks_schemas = True
+        self._telemetry.waiting("schema_registry", str(error))
+        self._recovery.rewind()
+        self._stop.wait(WAIT_FOR_SCHEMAS_S)
+
+    def _has_schemas(self) -> None:
+        if self._lacks_schemas:
+            self._lacks_schemas = False
+            self._telemetry.waiting("")
+
     def _score(self, batch: RecordBatch, live: LiveModel, stopwatch: Stopwatch) -> ScoredBatch:
-        features, rejections = self._scorer.decode(batch.values, live)
+        features, rejections = self._scorer.decode(batch.values, live, headers=batch.headers)
         stopwatch.lap("decode")
         scored = self._scorer.score(features, live)
         stopwatch.lap("score")

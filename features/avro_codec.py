@@ -9,6 +9,7 @@ from typing import Any
 from features.avro_reader import build_reader
 from features.avro_types import load_writer_schema
 from features.batch import Decoded
+from features.codec import HeadersOf
 from features.columns import build_batch
 from features.intake import DEFAULT_MAX_VALUE_BYTES, merged, sized_problem
 from features.paths import gather
@@ -31,7 +32,13 @@ class AvroCodec:
         parsed, named = load_writer_schema(writer_schema)
         self._read = build_reader(parsed, named)
 
-    def decode(self, values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        schema: FeatureSchema,
+        *,
+        headers: HeadersOf | None = None,  # noqa: ARG002 - one schema for all
+    ) -> Decoded:
         """Return the columns of the readable values and a rejection for each of the others."""
         events: list[dict[str, Any]] = []
         rows: list[int] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from features.batch import Decoded
 from features.schema import FeatureSchema
+
+HeadersOf: TypeAlias = Callable[[int], Sequence[tuple[str, bytes | None]]]
+"""The headers of the record in a row of the batch; a function because most are never looked at."""
 
 
 class FeatureCodec(Protocol):
@@ -17,10 +20,16 @@ class FeatureCodec(Protocol):
     they derive from a schema; they hold no other state and are called from one thread.
     """
 
-    def decode(self, values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+    def decode(
+        self, values: Sequence[bytes | None], schema: FeatureSchema, *, headers: HeadersOf | None = None
+    ) -> Decoded:
         """Return the columns of the readable values and a rejection for each of the others.
 
         Row numbers are positions in ``values``. A bad value never raises and never harms its
-        neighbours. Order is kept.
+        neighbours. Order is kept. ``headers`` may name the schema a record was written with; a codec
+        of one schema does not ask.
+
+        Raises:
+            SchemasUnavailable: A schema is needed that cannot be had now; nothing is decoded.
         """
         ...

@@ -21,3 +21,14 @@ class EncodeError(FeatureError):
 
 class TableError(FeatureError):
     """A file of events cannot be read at all; a bad line alone is a problem of that line instead."""
+
+
+class SchemasUnavailable(FeatureError):
+    """The schema registry gave no definite answer: down, slow, wrong, or it does not let us in.
+
+    Policy: pause and ask again. No record is at fault, so none becomes a dead letter.
+    """
+
+
+class SchemaIncompatible(FeatureError):
+    """A subject's rule of compatibility refuses a schema."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from features.batch import Decoded
+from features.codec import HeadersOf
 from features.columns import build_batch
 from features.duplicate_keys import DuplicateKey, UniqueKeys, parse_unique
 from features.intake import DEFAULT_MAX_VALUE_BYTES, merged, sized_problem
@@ -31,7 +32,13 @@ class JsonCodec:
         self._max_value_bytes = max_value_bytes
         self._read = msgspec.json.Decoder(dict[str, Any]).decode
 
-    def decode(self, values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+    def decode(
+        self,
+        values: Sequence[bytes | None],
+        schema: FeatureSchema,
+        *,
+        headers: HeadersOf | None = None,  # noqa: ARG002 - JSON says by itself what it is
+    ) -> Decoded:
         """Return the columns of the readable values and a rejection for each of the others."""
         unique = UniqueKeys(values)
         read = self._read

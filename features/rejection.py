@@ -24,6 +24,8 @@ class Reason(StrEnum):
 
     EMPTY = "empty"
     UNDECODABLE = "undecodable"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    SCHEMA_NOT_ALLOWED = "schema_not_allowed"
     MISSING = "missing"
     WRONG_TYPE = "wrong_type"
     NOT_FINITE = "not_finite"
@@ -74,4 +76,6 @@ class Problem:
         return Rejection(row=row, stage=stage, reason=self.reason, detail=detail)
 
 
-_DECODE_REASONS = frozenset({Reason.EMPTY, Reason.UNDECODABLE, Reason.TOO_LARGE})
+_DECODE_REASONS = frozenset(
+    {Reason.EMPTY, Reason.UNDECODABLE, Reason.UNKNOWN_SCHEMA, Reason.SCHEMA_NOT_ALLOWED, Reason.TOO_LARGE}
+)

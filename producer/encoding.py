@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -111,7 +111,11 @@ class JsonScoreEncoder:
 
 
 class AvroScoreEncoder:
-    """Scores as bare Avro in the schema of ``score_record_schema``."""
+    """Scores as Avro in the schema of ``score_record_schema``.
+
+    ``prefix`` gives what stands before each record, asked once a batch: nothing for bare Avro, the registry's
+    framing otherwise. It may raise ``SchemasUnavailable``, which ``encode`` lets through.
+    """
 
     def __init__(
         self,
@@ -120,8 +124,10 @@ class AvroScoreEncoder:
         model_name: str,
         passthrough: Sequence[str] = (),
         with_probabilities: bool = False,
+        prefix: Callable[[], bytes] = bytes,
     ) -> None:
         """Parse the schema once."""
+        self._prefix = prefix
         self._rows = _Rows(service, model_name, with_probabilities=with_probabilities)
         self._passthrough = list(passthrough)
         self._schema = fastavro.parse_schema(score_record_schema(passthrough))
@@ -129,12 +135,13 @@ class AvroScoreEncoder:
     def encode(self, columns: ScoreColumns) -> list[bytes]:
         """Return one Avro record per record; a passthrough value that is not plain is sent as JSON text."""
         values = []
+        prefix = self._prefix()
         for row in self._rows.of(columns):
             for name in self._passthrough:
                 row[name] = _plain(row.get(name))
             out = io.BytesIO()
             fastavro.schemaless_writer(out, self._schema, row)
-            values.append(out.getvalue())
+            values.append(prefix + out.getvalue())
         return values
 
 

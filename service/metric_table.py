@@ -138,7 +138,9 @@ TRANSACTIONS = CounterMetric(
     (Label("outcome", get_args(TransactionOutcome)),),
 )
 REBALANCES = CounterMetric("rebalances_total", "events", "Times partitions came to this member or left it.")
-WAITING = GaugeMetric("waiting", "0 or 1", "Nothing is consumed for this cause.", (Label("cause", ("no_champion",)),))
+WAITING = GaugeMetric(
+    "waiting", "0 or 1", "Nothing moves for this cause.", (Label("cause", ("no_champion", "schema_registry")),)
+)
 MODEL_INFO = GaugeMetric(
     "model_info", "1", "The live model; always 1.", (_VERSION, Label("kind"), Label("alias", ("champion",)))
 )

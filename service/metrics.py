@@ -20,7 +20,10 @@ from service.lag import LagTracker
 from service.logs import Repeats
 
 OTHER_REASON = "unreadable"  # for a refusal that is not in the documented set, so that labels stay bounded
-_REMEDIES = {"no_champion": "'tidemill train' or 'tidemill models promote' gives a champion"}
+_REMEDIES = {
+    "no_champion": "'tidemill train' or 'tidemill models promote' gives a champion",
+    "schema_registry": "see whether the registry is up; scoring goes on by itself when it answers",
+}
 
 
 class PrometheusTelemetry:
@@ -130,7 +133,7 @@ class PrometheusTelemetry:
         self._instruments.add(table.MODEL_LOAD_FAILURES, 1, reason="unusable")
         self._log.error("The live model fails on every record", model_version=version, detail=detail)
 
-    def waiting(self, cause: str) -> None:
+    def waiting(self, cause: str, detail: str = "") -> None:
         """Show that nothing is consumed and why; said once per cause."""
         if cause:
             self._lag.forget_looks()
@@ -141,7 +144,8 @@ class PrometheusTelemetry:
             self._log.info("No longer waiting", cause=self._waiting_for)
         if cause:
             self._instruments.set(table.WAITING, 1, cause=cause)
-            self._log.warning("Waiting; nothing is consumed", cause=cause, remedy=_REMEDIES.get(cause, "see the log"))
+            remedy = _REMEDIES.get(cause, "see the log")
+            self._log.warning("Waiting; nothing is consumed", cause=cause, detail=detail, remedy=remedy)
         self._waiting_for = cause
 
     def model_swapped(self, previous: LiveModel | None, live: LiveModel) -> None:

@@ -188,7 +188,7 @@ class StreamStats:
         """Remember the failure."""
         self.model_load_failed(version, "unusable", detail)
 
-    def waiting(self, cause: str) -> None:
+    def waiting(self, cause: str, detail: str = "") -> None:  # noqa: ARG002 - the port gives both
         """Remember why nothing is consumed."""
         with self._lock:
             if cause:

@@ -1,0 +1,72 @@
+"""The registry port: the schemas that writers of a topic have agreed on, by id and by subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+AVRO = "AVRO"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSchema:
+    """What a registry holds under an id; an id never changes what it means.
+
+    Attributes:
+        text: The schema as it was registered, JSON for Avro.
+        kind: ``AVRO``, ``JSON`` or ``PROTOBUF``, as the registry says it.
+        references: Texts of the schemas it names, each after those that it names itself.
+    """
+
+    text: str
+    kind: str = AVRO
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectVersion:
+    """The newest schema of a subject."""
+
+    id: int
+    version: int
+    schema: RegisteredSchema
+
+
+class SchemaRegistry(Protocol):
+    """Asks a registry. Blocks for a bounded time; holds definite answers, so that an id is asked for once.
+
+    Every method raises ``SchemasUnavailable`` where the registry does not answer, answers what is no answer,
+    or does not let us in. ``None`` means that the registry answered, and does not have it.
+    """
+
+    def by_id(self, schema_id: int) -> RegisteredSchema | None:
+        """Return the schema of an id."""
+        ...
+
+    def by_guid(self, guid: str) -> RegisteredSchema | None:
+        """Return the schema of a globally unique id, written as a UUID."""
+        ...
+
+    def subjects_of(self, schema_id: int) -> frozenset[str]:
+        """Return the subjects an id is registered under; empty where the registry does not have it."""
+        ...
+
+    def latest(self, subject: str) -> SubjectVersion | None:
+        """Return the newest version of a subject; never from memory."""
+        ...
+
+    def id_of(self, subject: str, text: str) -> int | None:
+        """Return the id under which a subject holds this Avro schema."""
+        ...
+
+    def register(self, subject: str, text: str) -> int:
+        """Register an Avro schema under a subject and return its id; the id it has when it is there already.
+
+        Raises:
+            SchemaIncompatible: The subject's rule of compatibility refuses it.
+        """
+        ...
+
+    def is_compatible(self, subject: str, text: str) -> bool:
+        """Return whether the subject's rule would take this Avro schema as its next version."""
+        ...
