@@ -21,15 +21,22 @@ class AvroCodec:
     """Implements ``FeatureCodec`` for schemaless Avro values of one writer schema.
 
     The writer schema decodes, the paths of the feature schema pick: record names do not matter, a path
-    that the writer schema does not have is a null. A value must be used up to its last byte.
+    that the writer schema does not have is a null. A value must be used up to its last byte. Types that
+    the writer schema names but does not hold stand in ``references``, each after those that it names itself.
 
     Raises:
         CodecError: On construction: the writer schema is not valid, or not safe to decode by.
     """
 
-    def __init__(self, writer_schema: Mapping[str, Any], *, max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES) -> None:
+    def __init__(
+        self,
+        writer_schema: Mapping[str, Any],
+        *,
+        references: Sequence[Mapping[str, Any]] = (),
+        max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES,
+    ) -> None:
         self._max_value_bytes = max_value_bytes
-        parsed, named = load_writer_schema(writer_schema)
+        parsed, named = load_writer_schema(writer_schema, references)
         self._read = build_reader(parsed, named)
 
     def decode(

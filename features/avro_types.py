@@ -6,7 +6,7 @@ of items, or a stack without end, is refused when it is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import fastavro.schema
@@ -21,25 +21,40 @@ MAX_SCHEMA_DEPTH = 100  # as Apache Avro has it
 _MIN_BYTES = {"boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "string": 1, "bytes": 1, "enum": 1}
 
 
-def load_writer_schema(schema: Mapping[str, Any]) -> tuple[dict[str, Any], NamedTypes]:
+def load_writer_schema(
+    schema: Mapping[str, Any], references: Sequence[Mapping[str, Any]] = ()
+) -> tuple[dict[str, Any], NamedTypes]:
     """Return the parsed record schema and its named types by full name.
+
+    ``references`` are the schemas that this one names without holding them; each stands after those that
+    it names itself.
 
     Raises:
         CodecError: It is not a valid Avro record schema, is recursive, or could be made to allocate
             without reading.
     """
+    known: dict[str, Any] = {}
+    named: dict[str, dict[str, Any]] = {}
+    for reference in references:
+        _name_types(_parsed(reference, known), named)
+    parsed = _parsed(schema, known)
+    if not isinstance(parsed, dict) or parsed.get("type") not in ("record", "error"):
+        raise CodecError("the Avro writer schema must be a record: events have named fields")
+    _name_types(parsed, named)
+    _Audit(named).cost(parsed, ())
+    return parsed, named
+
+
+def _parsed(schema: Mapping[str, Any], known: dict[str, Any]) -> AvroType:
+    """Return a schema with its names in full; ``known`` are the types named so far, and gains its own."""
+    own = {key: value for key, value in schema.items() if not key.startswith("__")}  # its "parsed" mark skips checks
     try:
-        parsed = fastavro.schema.parse_schema(dict(schema), _write_hint=False)
+        parsed: AvroType = fastavro.schema.parse_schema(own, named_schemas=known, _write_hint=False)
     except RecursionError:
         raise CodecError("the Avro writer schema is nested too deeply") from None
     except Exception as error:
         raise CodecError(f"the Avro writer schema is not valid: {type(error).__name__}: {error}") from error
-    if not isinstance(parsed, dict) or parsed.get("type") not in ("record", "error"):
-        raise CodecError("the Avro writer schema must be a record: events have named fields")
-    named: dict[str, dict[str, Any]] = {}
-    _name_types(parsed, named)
-    _Audit(named).cost(parsed, ())
-    return parsed, named
+    return parsed
 
 
 def _name_types(node: AvroType, named: dict[str, dict[str, Any]]) -> None:

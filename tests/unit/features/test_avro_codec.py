@@ -79,6 +79,7 @@ REFUSED_SCHEMAS: list[tuple[str, Any]] = [
     ("must be a record", {"type": "array", "items": "long"}),
     ("not valid", record(("a", "nonsense"))),
     ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}]}),
+    ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}], "__fastavro_parsed__": True}),
 ]
 
 
@@ -229,3 +230,22 @@ def test_named_types_and_blocks_with_sizes_are_followed() -> None:
     wanted = FeatureSchema((Field("q", FieldType.LONG, "q.a"), Field("v", FieldType.DOUBLE, "v", length=1)))
     batch = AvroCodec(schema).decode([b"\x02\x04" + sized_block], wanted).batch
     assert (batch.columns["q"].tolist(), batch.columns["v"].tolist()) == ([2], [[0.0]])
+
+
+def test_types_of_other_schemas_are_found_by_name() -> None:
+    """A schema kept in pieces, as registries keep it, reads like the whole; a missing piece is refused."""
+    money = record(("units", "long"), name="bank.money")
+    leg = record(("paid", "bank.money"), name="bank.leg")
+    whole = record(("leg", "bank.leg"), ("fee", "bank.money"))
+    wanted = FeatureSchema((Field("p", FieldType.LONG, "leg.paid.units"), Field("f", FieldType.LONG, "fee.units")))
+    batch = AvroCodec(whole, references=[money, leg]).decode([b"\x04\x06"], wanted).batch
+    assert (batch.columns["p"].tolist(), batch.columns["f"].tolist()) == ([2], [3])
+    with pytest.raises(CodecError, match=r"not valid.*bank\.money"):
+        AvroCodec(whole, references=[leg])
+
+
+def test_a_danger_in_a_referenced_schema_is_refused() -> None:
+    """What is refused in a schema is refused in the pieces it names."""
+    piece = record(("a", {"type": "array", "items": "null"}), name="piece")
+    with pytest.raises(CodecError, match="no size"):
+        AvroCodec(record(("p", "piece")), references=[piece])
