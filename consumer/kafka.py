@@ -13,17 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    OFFSET_END,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as ClientPartition
 
-from consumer.errors import ConsumerError, OffsetsLost, PollFailed, SourceRefused, SourceUnreachable
+from consumer.errors import OffsetsLost, PollFailed, SourceRefused
 from consumer.messages import columns_of
 from consumer.records import RecordBatch
 from consumer.source import PartitionStatus
@@ -36,7 +29,7 @@ SEEK_PAUSE_S = 0.1
 Change: TypeAlias = Literal["assigned", "revoked", "lost"]
 RebalanceListener: TypeAlias = Callable[[Change, Sequence[TopicPartition]], None]
 
-_REFUSED = frozenset(
+REFUSED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -218,7 +211,7 @@ class KafkaSource:
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # Placed at the next poll: here there may be records in hand that a failure would lose.
                 self._unplaced.add(TopicPartition(message.topic() or "", message.partition() or 0))
-            elif error.code() in _REFUSED or error.fatal():
+            elif error.code() in REFUSED or error.fatal():
                 raise SourceRefused(f"reading {message.topic() or 'the group'}: {error.str()} ({error.name()})")
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
@@ -337,7 +330,7 @@ class KafkaSource:
             self._stats = {}
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _REFUSED:
+        if error.code() in REFUSED:
             self._refusal = error
 
     def _partition_stats(self) -> Iterable[tuple[TopicPartition, Mapping[str, Any]]]:
@@ -346,47 +339,6 @@ class KafkaSource:
                 at = TopicPartition(topic, int(number))
                 if at in self._owned:
                     yield at, partition
-
-
-class KafkaReader:
-    """Reads all partitions of some topics from outside any group."""
-
-    def __init__(self, conf: Mapping[str, Any], *, topics: Sequence[str], start: Literal["earliest", "latest"]) -> None:
-        """Connect and begin at one end of the topics, or raise ``SourceRefused`` or ``SourceUnreachable``."""
-        self._client = Consumer(
-            {**conf, "group.id": "tidemill-reader", "enable.auto.commit": False, "isolation.level": "read_committed"}
-        )
-        offset = OFFSET_BEGINNING if start == "earliest" else OFFSET_END
-        try:
-            self._client.assign([ClientPartition(t, p, offset) for t in topics for p in self._partitions(t)])
-        except ConsumerError:
-            self.close()
-            raise
-
-    def read(self, *, max_records: int, timeout: float) -> RecordBatch | None:
-        """Block for one record, then take what is there."""
-        messages = self._client.consume(1, timeout)
-        if messages:
-            messages += self._client.consume(max_records - 1, 0) if max_records > 1 else []
-        for message in messages:
-            error = message.error()
-            if error is not None and (error.code() in _REFUSED or error.fatal()):
-                raise SourceRefused(f"reading {message.topic()}: {error.str()} ({error.name()})")
-        return columns_of([message for message in messages if message.error() is None])
-
-    def close(self) -> None:
-        """Release the client."""
-        with contextlib.suppress(KafkaException, RuntimeError):
-            self._client.close()
-
-    def _partitions(self, topic: str) -> list[int]:
-        try:
-            found = self._client.list_topics(topic, timeout=COMMITTED_TIMEOUT_S).topics[topic]
-        except KafkaException as exception:
-            raise SourceUnreachable(f"topic {topic}: no Kafka broker answers; run 'tidemill doctor'") from exception
-        if found.error is not None:
-            raise SourceRefused(f"topic {topic}: {found.error.str()}; create it with 'tidemill topics create'")
-        return list(found.partitions)
 
 
 def _check_in_log(placed: Mapping[TopicPartition, tuple[int, int, int]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from consumer.kafka import KafkaReader
+from consumer.kafka_reader import KafkaReader
 from features.avro_schema import feature_record_schema
 from features.encoding import EventEncoder
 from features.errors import EncodeError
