@@ -14,11 +14,12 @@ from rich.console import Console
 from features.tables import read_events
 from producer.publishing import Event
 from service.bootstrap import build_event_encoder
+from service.decoders import score_decoder
 from service.embedded import EmbeddedService
 from service.errors import ServiceError
 from service.live_view import LiveView
 from service.settings import Settings
-from service.stream_commands import encode_chunk, key_reader, score_decoder
+from service.stream_commands import encode_chunk, key_reader
 
 CHUNK_ROWS = 500
 SHOWN_SCORES = 5
@@ -55,7 +56,7 @@ def run_file(settings: Settings, file: Path, *, seconds: float, console: Console
             time.sleep(min(pause, 0.25))
         service.wait_until_done()
     decode = score_decoder(settings)
-    scores = [decode(value or b"") for value, _ in service.read(settings.topics.scores)]
+    scores = [decode(value or b"", ()) for value, _ in service.read(settings.topics.scores)]
     reasons = [headers["tidemill.reason"] or b"" for _, headers in service.read(settings.topics.dead_letters)]
     return FileResult(
         published=service.published,

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from consumer.kafka_reader import KafkaReader
-from features.avro_schema import feature_record_schema
 from features.encoding import EventEncoder
 from features.errors import EncodeError
 from features.paths import split, value_at
 from features.rejection import Problem, Reason
 from features.rows import LineProblem
 from features.tables import EventChunk, read_events
-from producer.encoding import score_record_schema
 from producer.publishing import Event, EventPublisher
-from service.bootstrap import build_event_encoder, build_plain_sink, read_avro_schema
+from service.bootstrap import build_event_encoder, build_plain_sink
 from service.clients import consumer_conf
+from service.decoders import Decode, decode_json, event_decoder, score_decoder
 from service.progress import progress
 from service.settings import Settings
-from service.tail_view import Decoder, LineOf, avro_decoder, json_decoder
+from service.tail_view import LineOf
 
 READ_RECORDS = 500
 READ_TIMEOUT_S = 0.5
@@ -87,19 +86,10 @@ def follow(  # noqa: PLR0913 - what, from where, how many and how are four diffe
         reader.close()
 
 
-def _decoder(settings: Settings, stream: str) -> Decoder:
+def _decoder(settings: Settings, stream: str) -> Decode:
     if stream == "scores":
         return score_decoder(settings)
-    if stream == "features" and settings.features.format == "avro":
-        return avro_decoder(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
-    return json_decoder  # a value that is not JSON is shown as it is
-
-
-def score_decoder(settings: Settings) -> Decoder:
-    """Return what reads the score records of the service."""
-    if settings.output.format == "json":
-        return json_decoder
-    return avro_decoder(score_record_schema(settings.output.passthrough_names))
+    return event_decoder(settings) if stream == "features" else decode_json
 
 
 def encode_chunk(

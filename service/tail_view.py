@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-import fastavro
 import msgspec
 
 from consumer.records import RecordBatch
+from service.decoders import Decode, decode_json
 
 MAX_TEXT = 200  # of a value that is not a score
 
-Decoder: TypeAlias = Callable[[bytes], Any]
-LineOf: TypeAlias = Callable[[RecordBatch, int, Decoder], str]
+LineOf: TypeAlias = Callable[[RecordBatch, int, Decode], str]
 
 
-def json_decoder(value: bytes) -> Any:
-    """Return what the JSON says."""
-    return msgspec.json.decode(value)
-
-
-def avro_decoder(schema: Mapping[str, Any]) -> Decoder:
-    """Return a decoder of bare Avro in this schema."""
-    parsed = fastavro.parse_schema(dict(schema))
-    return lambda value: fastavro.schemaless_reader(io.BytesIO(value), parsed, None)
-
-
-def json_line(batch: RecordBatch, row: int, decode: Decoder) -> str:
+def json_line(batch: RecordBatch, row: int, decode: Decode) -> str:
     """Return coordinates, key, headers and value as one JSON object; a value that does not decode is text."""
     value = batch.values[row]
     shown: Any
     try:
-        shown = None if value is None else decode(value)
-    except Exception:
+        shown = None if value is None else decode(value, batch.headers(row))
+    except ValueError:
         shown = (value or b"").decode("utf-8", "backslashreplace")
     record = {
         "topic": batch.topics[row],
@@ -49,28 +36,28 @@ def json_line(batch: RecordBatch, row: int, decode: Decoder) -> str:
     return msgspec.json.encode(record).decode()
 
 
-def text_line(batch: RecordBatch, row: int, decode: Decoder) -> str:
+def text_line(batch: RecordBatch, row: int, decode: Decode) -> str:
     """Return time, coordinates and what matters of the record."""
     at = datetime.fromtimestamp(max(int(batch.timestamps_ms[row]), 0) / 1000, tz=UTC)
     where = f"{at:%H:%M:%S.%f}"[:-3] + f" {batch.at(row)}@{batch.offsets[row]}"
     return f"{where} {_story(batch, row, decode)}"
 
 
-def _story(batch: RecordBatch, row: int, decode: Decoder) -> str:
+def _story(batch: RecordBatch, row: int, decode: Decode) -> str:
     headers = dict(batch.headers(row))
-    reason = headers.get("tidemill.reason")
+    died_of = headers.get("tidemill.reason")
     value = batch.values[row] or b""
-    if reason is not None:
+    if died_of is not None:
         message = _text(headers.get("__connect.errors.exception.message"))
-        return f"{_text(reason)}: {message} | {_clipped(value)}"
+        return f"{_text(died_of)}: {message} | {_clipped(value)}"
     try:
-        found = decode(value)
-    except Exception:
-        return _clipped(value)
-    if isinstance(found, dict) and "score" in found and "event_id" in found:
+        found = decode(value, batch.headers(row))
+    except ValueError as reason:
+        return f"{_clipped(value)} ({reason})"
+    if isinstance(found, dict) and isinstance(found.get("score"), float) and "event_id" in found:
         said = "" if found.get("prediction") is None else f" -> {found['prediction']}"
-        return f"{found['event_id']} score {found['score']:.6f}{said} by {found['model_version']}"
-    return _clipped(value if decode is json_decoder else msgspec.json.encode(found))
+        return f"{found['event_id']} score {found['score']:.6f}{said} by {found.get('model_version')}"
+    return _clipped(value if decode is decode_json else msgspec.json.encode(found))
 
 
 def _clipped(value: bytes) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 from consumer.records import RecordBatch
 from producer.encoding import score_record_schema
 from producer.records import Headers
-from service.tail_view import avro_decoder, json_decoder, json_line, text_line
+from service.decoders import bare_avro, decode_json
+from service.tail_view import json_line, text_line
 
 
 def one(value: bytes | None, *, headers: Headers = (), key: bytes | None = b"k") -> RecordBatch:
@@ -28,21 +29,21 @@ SCORE = b'{"event_id":"a","score":0.25,"prediction":"no","model_version":"v2"}'
 
 def test_text_line_tells_a_score_in_a_few_words() -> None:
     """A person sees when, where, which event, what score, by which version."""
-    line = text_line(one(SCORE), 0, json_decoder)
+    line = text_line(one(SCORE), 0, decode_json)
     assert line == "00:00:01.000 out[1]@7 a score 0.250000 -> no by v2"
 
 
 def test_text_line_tells_why_a_record_is_a_dead_letter() -> None:
     """Reason and message come first; the value is shown as it is, cut to a line."""
     headers = [("tidemill.reason", b"undecodable"), ("__connect.errors.exception.message", b"not JSON")]
-    line = text_line(one(b"\xff\nx" + b"y" * 500, headers=headers), 0, json_decoder)
+    line = text_line(one(b"\xff\nx" + b"y" * 500, headers=headers), 0, decode_json)
     assert line.startswith("00:00:01.000 out[1]@7 undecodable: not JSON | \\xff xyy")
     assert line.endswith("…")
 
 
 def test_json_line_is_one_object_whatever_the_value_is() -> None:
     """A program reads every record, also one that does not decode, and one with neither key nor value."""
-    found = [json.loads(json_line(one(v, key=None), 0, json_decoder)) for v in (SCORE, b"\xff{", None)]
+    found = [json.loads(json_line(one(v, key=None), 0, decode_json)) for v in (SCORE, b"\xff{", None)]
     assert [record["value"] for record in found] == [json.loads(SCORE), "\\xff{", None]
     assert {(r["topic"], r["partition"], r["offset"], r["key"]) for r in found} == {("out", 1, 7, None)}
 
@@ -50,9 +51,9 @@ def test_json_line_is_one_object_whatever_the_value_is() -> None:
 def test_text_line_shows_avro_decoded() -> None:
     """Bytes of an Avro event say nothing to a person."""
     schema = {"type": "record", "name": "event", "fields": [{"name": "country", "type": "string"}]}
-    assert text_line(one(b"\x04DE"), 0, avro_decoder(schema)) == '00:00:01.000 out[1]@7 {"country":"DE"}'
+    assert text_line(one(b"\x04DE"), 0, bare_avro(schema)) == '00:00:01.000 out[1]@7 {"country":"DE"}'
 
 
 def test_avro_that_is_not_of_the_schema_is_shown_as_text() -> None:
     """A wrong schema must not end the tail."""
-    assert "out[1]@7 junk" in text_line(one(b"junk"), 0, avro_decoder(score_record_schema()))
+    assert "out[1]@7 junk" in text_line(one(b"junk"), 0, bare_avro(score_record_schema()))

@@ -1,0 +1,77 @@
+"""One value of a topic, decoded for a person to look at: JSON, bare Avro, or Avro in a registry's framing."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from features.avro_reader import Reader, build_reader
+from features.avro_schema import feature_record_schema
+from features.avro_types import load_writer_schema
+from features.identity import plain
+from features.rejection import Problem
+from producer.encoding import score_record_schema
+from producer.records import Headers
+from service.bootstrap import read_avro_schema
+from service.settings import Settings
+
+Decode: TypeAlias = Callable[[bytes, Headers], Any]
+"""Decodes one value; the headers may name its schema. Raises ``ValueError`` with the reason where it cannot,
+and ``SchemasUnavailable`` where the registry that has the schema gives no answer now."""
+
+
+def event_decoder(settings: Settings) -> Decode:
+    """Return what decodes a feature event of this service.
+
+    Raises:
+        SettingsError: The file of the writer schema cannot be read.
+        CodecError: The writer schema is not valid, or not safe to decode by.
+    """
+    if settings.features.format == "json":
+        return decode_json
+    return bare_avro(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
+
+
+def score_decoder(settings: Settings) -> Decode:
+    """Return what decodes a score record of this service."""
+    if settings.output.format == "json":
+        return decode_json
+    return bare_avro(score_record_schema(settings.output.passthrough_names))
+
+
+def decode_json(value: bytes, _headers: Headers = ()) -> Any:
+    """Return what the JSON says."""
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from error
+
+
+def bare_avro(schema: Mapping[str, Any]) -> Decode:
+    """Return a decoder of values that are Avro of this schema and nothing else.
+
+    Raises:
+        CodecError: The schema is not valid, or not safe to decode by.
+    """
+    parsed, named = load_writer_schema(schema)
+    read = build_reader(parsed, named)
+    return lambda value, _headers: read_whole(read, value)
+
+
+def read_whole(read: Reader, value: bytes) -> Any:
+    """Return what the bytes say, used up to the last one."""
+    try:
+        found, end = read(value, 0)
+    except (IndexError, struct.error):
+        raise ValueError("not Avro of the writer schema: the bytes end too early") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not Avro of the writer schema: {error}") from error
+    if end != len(value):
+        raise ValueError(f"not Avro of the writer schema: {len(value) - end} bytes are left over")
+    shown = plain(found)
+    if isinstance(shown, Problem):
+        raise ValueError(shown.detail)  # noqa: TRY004 - a value that is nested too deeply, not a wrong argument
+    return shown
