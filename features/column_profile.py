@@ -1,9 +1,10 @@
-"""What one column of an unknown file holds, seen value by value, and the field it suggests."""
+"""What one column of an unknown file or topic holds, seen value by value, and the field it suggests."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -35,10 +36,11 @@ class Kind(StrEnum):
 
 
 class ColumnProfile:
-    """Counts what the cells of a column are; cells of text are read as what they look like."""
+    """Counts what the values of a column are; ``read`` makes a value of what stands there, None of nothing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, read: Callable[[Any], Any]) -> None:
         self.name = name
+        self._read = read
         self.nulls = 0
         self.kinds: Counter[Kind] = Counter()
         self.distinct: set[Any] = set()
@@ -53,10 +55,10 @@ class ColumnProfile:
 
     def see(self, cell: Any) -> None:
         """Take one cell into account."""
-        if cell is None or cell == "" or cell != cell:  # noqa: PLR0124 - NaN counts as null
+        value = self._read(cell)
+        if value is None:
             self.nulls += 1
             return
-        value = looks_like(cell) if isinstance(cell, str) else cell
         kind = _kind(value)
         self.kinds[kind] += 1
         if kind is Kind.SEQUENCE:
@@ -74,6 +76,11 @@ class ColumnProfile:
         return self.nulls == 0 and len(self.distinct) == 1
 
     @property
+    def is_mixed(self) -> bool:
+        """Return whether values of different types stand here, where none stands for another."""
+        return len(self.kinds) > 1 and self._read is read_value
+
+    @property
     def is_nearly_unique(self) -> bool:
         """Return whether nearly every cell holds a value of its own."""
         enough = min(self.filled, MAX_DISTINCT)
@@ -82,6 +89,26 @@ class ColumnProfile:
 
 _NUMERIC = frozenset({Kind.INTEGER, Kind.FRACTION})
 _HASHABLE = frozenset({Kind.INTEGER, Kind.FRACTION, Kind.BOOLEAN, Kind.TEXT})
+
+
+def read_cell(cell: Any) -> Any:
+    """Return the value of a cell of a file, in which every text may stand for something else.
+
+    >>> read_cell("12"), read_cell("")
+    (12, None)
+    """
+    if cell is None or cell == "" or cell != cell:  # noqa: PLR0124 - NaN counts as null
+        return None
+    return looks_like(cell) if isinstance(cell, str) else cell
+
+
+def read_value(value: Any) -> Any:
+    """Return a value of an event, which is what it is: nothing is coerced on the stream either.
+
+    >>> read_value("12"), read_value(float("nan"))
+    ('12', None)
+    """
+    return None if value != value else value  # noqa: PLR0124 - NaN counts as null
 
 
 def looks_like(text: str) -> Any:
@@ -145,9 +172,7 @@ def propose(profile: ColumnProfile, *, name: str) -> tuple[Field | None, list[st
     kind, length = _type_of(profile)
     strays = profile.kinds[Kind.TEXT]
     if kind is not FieldType.STRING and strays:
-        notes.append(
-            f"{column} is taken for numbers; {strays} lines with text like {profile.a_text[:30]!r} will not fit"
-        )
+        notes.append(f"{column} is taken for numbers; {strays} texts like {profile.a_text[:30]!r} will not fit")
     policy, default, note = _null_policy(profile, kind)
     notes += [note] if note else []
     return Field(name, kind, profile.name, length=length, null=policy, default=default), notes
@@ -166,8 +191,10 @@ def _useless(profile: ColumnProfile) -> str | None:  # noqa: PLR0911 - one line 
         return "it holds neither numbers, truth values nor text"
     if _is_numeric(profile):
         return "its integers are beyond 64 bits" if profile.is_beyond_long else None
+    if profile.is_mixed:
+        return f"its values are of several types: {', '.join(sorted(profile.kinds))}"
     if Kind.TEXT in profile.kinds and profile.is_nearly_unique:
-        return "nearly every line has a text of its own, so it names lines rather than describes them"
+        return "nearly every one is a text of its own, so it names events rather than describes them"
     return None
 
 
@@ -195,7 +222,7 @@ def _type_of(profile: ColumnProfile) -> tuple[FieldType, int | None]:
 def _null_policy(profile: ColumnProfile, kind: FieldType) -> tuple[NullPolicy, Scalar | None, str | None]:
     if profile.nulls == 0:
         return NullPolicy.REJECT, None, None
-    column = f"{profile.name!r} has {profile.nulls} empty cells"
+    column = f"{profile.name!r} is empty {profile.nulls} times"
     if kind is FieldType.LONG:
         return NullPolicy.DEFAULT, 0, f"{column}: 0 is taken for them; choose another default if 0 means something"
     if kind is FieldType.BOOLEAN:

@@ -1,24 +1,37 @@
-"""A first schema for a file nobody has described yet: what ``tidemill init`` proposes."""
+"""A first schema for data nobody has described yet: what ``tidemill init`` proposes."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from features.column_profile import MAX_DISTINCT, ColumnProfile, field_name, looks_like, propose
+from features.column_profile import (
+    MAX_DISTINCT,
+    ColumnProfile,
+    field_name,
+    looks_like,
+    propose,
+    read_cell,
+    read_value,
+)
+from features.envelope import NOTE as ENVELOPE_NOTE
+from features.envelope import inside
 from features.errors import TableError
 from features.identity import event_time_ms
+from features.paths import split, value_at
 from features.rejection import Problem
-from features.rows import LineProblem, TableFile
+from features.rows import LineProblem, Rows
+from features.sample import EventSample
 from features.schema import FeatureSchema, Field, Roles
 from features.tables import DEFAULT_CHUNK_ROWS, open_table, require_columns
 
 MAX_CLASSES = 20  # more different numbers than this are taken for a quantity
 MAX_ROWS = 1_000_000  # enough to see what a file is like
+NO_LABEL = "no label is named: scoring needs none, but training does; name its path in labels.inline"
 _NATURAL_CLASSES = ({"0", "1"}, {"false", "true"})
 _AVRO_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
@@ -29,11 +42,11 @@ class Inferred:
 
     Attributes:
         schema: The fields and roles.
-        task: What the label asks for.
+        task: What the label asks for; classification where none is named.
         classes: How often each class occurs, as text, most frequent first; empty for a regression.
         positive: The class whose probability should be the score: the rarer of two; None where the
             classes are 0/1 or false/true, which say so themselves, and where there are not two.
-        n_rows: Rows looked at.
+        n_rows: Events looked at; 0 where only their schema was.
         notes: Lines for the person.
     """
 
@@ -58,16 +71,34 @@ def infer(
     Raises:
         TableError: The file cannot be read, lacks a column named here, or has nothing to learn from.
     """
-    table = open_table(path)
     roles = Roles(id=id, key=key, time=time, label=label)
-    require_columns(table, path, names=[label, id, key, time])
-    survey = _Survey(table, roles)
+    survey = _Survey(open_table(path), roles, origin=str(path), read=read_cell)
+    return _proposal(survey, roles)
+
+
+def infer_events(events: Sequence[Mapping[str, Any]], roles: Roles, *, origin: str) -> Inferred:
+    """Return the schema that a sample of decoded events suggests; ``origin`` names it for a person.
+
+    Nothing is read as anything else than it is: the stream would not do so either. Of a change-data envelope
+    the fields of the new row are taken.
+
+    Raises:
+        TableError: A path named in ``roles`` is in none of them, or they have nothing to learn from.
+    """
+    sample = EventSample(events)
+    within = inside(sample.columns)
+    if within is not None:  # a delete has no new row, which says nothing about the fields
+        sample = EventSample([event for event in events if value_at(event, split(within)[:-1])])
+    return _proposal(_Survey(sample, roles, origin=origin, read=read_value), roles)
+
+
+def _proposal(survey: _Survey, roles: Roles) -> Inferred:
     survey.read()
-    survey.refuse_what_could_never_work(path)
+    survey.refuse_what_could_never_work()
     fields, notes = survey.fields()
     if not fields:
-        raise TableError(f"{path}: no column can be a feature: {'; '.join(notes)}")
-    classes, task, label_notes = _labels(survey.labels, label)
+        raise TableError(f"{survey.origin}: no column can be a feature: {'; '.join(notes)}")
+    classes, task, label_notes = _labels(survey.labels, roles.label)
     positive = _positive(classes)
     if positive is not None:
         label_notes.append(f"positive is {positive!r}, the rarer of the two classes; change it if you mean the other")
@@ -82,13 +113,15 @@ def infer(
 
 
 class _Survey:
-    """One pass over the file: a profile of each column, and the labels."""
+    """One pass over the rows: a profile of each column, and the labels."""
 
-    def __init__(self, table: TableFile, roles: Roles) -> None:
+    def __init__(self, table: Rows, roles: Roles, *, origin: str, read: Callable[[Any], Any]) -> None:
+        require_columns(table, origin, names=[roles.label, roles.id, roles.key, roles.time])
+        self.origin = origin
         self._table = table
         self._roles = roles
-        inner = {name for name in table.columns if any(other.startswith(f"{name}.") for other in table.columns)}
-        self._profiles = {name: ColumnProfile(name) for name in table.columns if name not in inner}
+        inner = {parent for name in table.columns for parent in _parents(name)}
+        self._profiles = {name: ColumnProfile(name, read=read) for name in table.columns if name not in inner}
         self.labels: Counter[Any] = Counter()
         self.n_rows = 0
         self._bad_line: LineProblem | None = None
@@ -107,7 +140,8 @@ class _Survey:
             for name, profile in self._profiles.items():
                 for cell in chunk.cells[name]:
                     profile.see(cell)
-            self.labels.update(map(_label_text, chunk.cells[self._roles.label or ""]))
+            if self._roles.label is not None:
+                self.labels.update(map(_label_text, chunk.cells[self._roles.label]))
             if self._roles.time is not None and (self._bad_time is None or not self._readable_times):
                 self._look_at_times(self._table.instants(chunk.cells[self._roles.time]), self._roles.time)
             if self.n_rows >= MAX_ROWS:
@@ -119,22 +153,25 @@ class _Survey:
         self._bad_time = self._bad_time or next((value for value in found if isinstance(value, Problem)), None)
         self._readable_times += sum(not isinstance(value, Problem) for value in found)
 
-    def refuse_what_could_never_work(self, path: Path | str) -> None:
-        """Raise ``TableError`` where no line can be read, or none has a time that can."""
+    def refuse_what_could_never_work(self) -> None:
+        """Raise ``TableError`` where nothing can be read, or no event has a time that can."""
         if self.n_rows == 0:
             bad = self._bad_line
             why = "to look at" if bad is None else f"that can be read; line {bad.line}: {bad.detail}"
-            raise TableError(f"{path}: it has no rows {why}")
+            raise TableError(f"{self.origin}: it has no rows {why}")
         if self._bad_time is not None and not self._readable_times:
-            raise TableError(f"{path}: on no line can the time be read: {self._bad_time.detail}; or leave the time out")
+            detail = self._bad_time.detail
+            raise TableError(f"{self.origin}: in no event can the time be read: {detail}; or leave the time out")
 
     def fields(self) -> tuple[list[Field], list[str]]:
         """Return the proposed fields, in the file's order, and the notes about columns."""
         fields: list[Field] = []
         notes: list[str] = []
         roles = {self._roles.label, self._roles.id, self._roles.key, self._roles.time}
+        within = inside(self._table.columns)
+        notes += [] if within is None else [ENVELOPE_NOTE.format(path=within)]
         for column, profile in self._profiles.items():
-            if column in roles:
+            if column in roles or not column.startswith(within or ""):
                 continue
             proposed, remarks = propose(profile, name=field_name(column, {f.name for f in fields}))
             notes += remarks
@@ -150,16 +187,21 @@ class _Survey:
         if self._roles.id is not None:
             profile = self._profiles[self._roles.id]
             if profile.nulls:
-                notes.append(f"{profile.nulls} lines have no id; they will not be scored")
+                notes.append(f"{profile.nulls} events have no id; they will not be scored")
             if len(profile.distinct) < min(profile.filled, MAX_DISTINCT):
                 notes.append(f"the id {self._roles.id!r} is not unique; a repeated id is a second event")
         if self._bad_time is not None:
-            notes.append(f"{self._bad_time.detail}; such lines will not be scored")
+            notes.append(f"{self._bad_time.detail}; such events will not be scored")
         if self._bad_lines:
             notes.append(f"{self._bad_lines} lines cannot be read and are left out")
         if self._is_cut:
             notes.append(f"only the first {self.n_rows} rows were looked at")
         return notes
+
+
+def _parents(path: str) -> list[str]:
+    steps = path.split(".")
+    return [".".join(steps[:depth]) for depth in range(1, len(steps))]
 
 
 def _label_text(cell: Any) -> Any:
@@ -170,14 +212,16 @@ def _label_text(cell: Any) -> Any:
 
 
 def _labels(
-    counts: Counter[Any], label: str
+    counts: Counter[Any], label: str | None
 ) -> tuple[dict[str, int], Literal["classification", "regression"], list[str]]:
+    if label is None:
+        return {}, "classification", [NO_LABEL]
     notes: list[str] = []
     unlabelled = counts.pop(None, 0)
     if unlabelled:
-        notes.append(f"{unlabelled} lines have no label; they are not learnt from")
+        notes.append(f"{unlabelled} events have no label; they are not learnt from")
     if not counts:
-        raise TableError(f"the label {label!r} is empty on every line")
+        raise TableError(f"the label {label!r} is empty everywhere")
     is_quantity = len(counts) > MAX_CLASSES and all(isinstance(looks_like(text), int | float) for text in counts)
     if is_quantity:
         return {}, "regression", notes

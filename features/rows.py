@@ -40,12 +40,12 @@ class RowChunk:
     problems: Sequence[LineProblem]
 
 
-class TableFile(Protocol):
-    """A file of events with named columns; opening it checked that it can be read."""
+class Rows(Protocol):
+    """Events with named columns, to be looked at."""
 
     @property
     def columns(self) -> Sequence[str]:
-        """Return the names a path can have, in the file's order."""
+        """Return the names a path can have, in the order of the source."""
         ...
 
     def chunks(self, wanted: Sequence[str], *, chunk_rows: int) -> Iterator[RowChunk]:
@@ -56,12 +56,16 @@ class TableFile(Protocol):
         """
         ...
 
-    def typed(self, cells: Sequence[Any], field: Field) -> list[Any]:
-        """Return plain values of a field's cells; a cell that cannot be one is a ``Problem``."""
-        ...
-
     def instants(self, cells: Sequence[Any]) -> list[Any]:
         """Return values of event times: epoch milliseconds, ISO 8601 text or datetimes; None if empty."""
+        ...
+
+
+class TableFile(Rows, Protocol):
+    """A file of events with named columns; opening it checked that it can be read."""
+
+    def typed(self, cells: Sequence[Any], field: Field) -> list[Any]:
+        """Return plain values of a field's cells; a cell that cannot be one is a ``Problem``."""
         ...
 
     def plain(self, cells: Sequence[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from features.events import EventShape
 from features.parquet_file import ParquetFile
 from features.paths import Gathered, split
 from features.rejection import Rejection
-from features.rows import LineProblem, RowChunk, TableFile
+from features.rows import LineProblem, RowChunk, Rows, TableFile
 from features.schema import FeatureSchema
 
 DEFAULT_CHUNK_ROWS = 10_000
@@ -132,8 +132,8 @@ def _line_problem(rejection: Rejection) -> LineProblem:
     return LineProblem(rejection.row, rejection.reason, rejection.detail)
 
 
-def require_columns(table: TableFile, path: Path | str, *, names: Sequence[str | None]) -> None:
-    """Refuse a file without a column that is needed; an empty file has no rows that could lack one.
+def require_columns(table: Rows, path: Path | str, *, names: Sequence[str | None]) -> None:
+    """Refuse what lacks a column that is needed; an empty file has no rows that could lack one.
 
     Raises:
         TableError: Names what is missing and what the file has.
@@ -143,7 +143,7 @@ def require_columns(table: TableFile, path: Path | str, *, names: Sequence[str |
     missing = [name for name in dict.fromkeys(names) if name is not None and name not in table.columns]
     if missing:
         shown = ", ".join(table.columns[:50])
-        raise TableError(f"{path}: no column {', '.join(missing)}; the file has {shown}")
+        raise TableError(f"{path}: no column {', '.join(missing)}; there are {shown}")
 
 
 def _present_roles(schema: FeatureSchema, columns: Sequence[str]) -> FeatureSchema:

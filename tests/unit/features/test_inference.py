@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from features.errors import TableError
-from features.inference import infer
-from features.schema import Field, FieldType, NullPolicy
+from features.inference import infer, infer_events
+from features.schema import Field, FieldType, NullPolicy, Roles
 from features.tables import read_batch
 
 ROWS = 40
@@ -60,7 +60,7 @@ def test_an_empty_cell_where_null_cannot_be_kept_has_a_default(
     inferred = infer(a_table(tmp_path, {"x": (cells * ROWS)[:ROWS]}), label="y")
     (field,) = inferred.schema.fields
     assert (field.type, field.null, field.default) == (kind, NullPolicy.DEFAULT, default)
-    assert any("empty cells" in note for note in inferred.notes)
+    assert any("is empty" in note for note in inferred.notes)
 
 
 LEFT_OUT: list[tuple[str, str, list[Any]]] = [
@@ -127,10 +127,10 @@ def test_the_proposal_reads_the_file_it_was_made_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("message", "content"),
     [
-        ("no column y; the file has a, b", "a,b\n1,2\n"),
+        ("no column y; there are a, b", "a,b\n1,2\n"),
         ("no rows", "y,a\n"),
         ("no rows", ""),
-        ("empty on every line", "y,a\n,1\n,2\n"),
+        ("empty everywhere", "y,a\n,1\n,2\n"),
         ("no column can be a feature", "y,a\n1,2\n0,2\n"),
     ],
 )
@@ -153,5 +153,49 @@ def test_a_file_in_another_encoding_is_told_from_an_empty_one(tmp_path: Path) ->
 def test_a_time_that_no_line_has_is_refused(tmp_path: Path) -> None:
     """A service file by which every event would be a dead letter is not ready to use."""
     path = a_table(tmp_path, {"x": range(ROWS), "day": ["2025-01-01"] * ROWS})
-    with pytest.raises(TableError, match="on no line can the time be read: time \\(day\\)"):
+    with pytest.raises(TableError, match="in no event can the time be read: time \\(day\\)"):
         infer(path, label="y", time="day")
+
+
+def proposed(values: list[Any], *, roles: Roles | None = None) -> dict[str, Field]:
+    """Return the fields proposed for events with these values at ``pay.x``, beside a number of their own."""
+    events = [{"pay": {"x": value}, "n": number} for number, value in enumerate(values)]
+    return {field.source: field for field in infer_events(events, roles or Roles(), origin="topic t").schema.fields}
+
+
+def test_values_of_events_are_taken_for_what_they_are() -> None:
+    """The stream coerces nothing, so a text of digits is text, and a nested value is known by its path."""
+    assert proposed(["1", "2"] * 5)["pay.x"] == Field("pay_x", FieldType.STRING, "pay.x")
+    assert proposed([1, 2.5] * 5)["pay.x"] == Field("pay_x", FieldType.DOUBLE, "pay.x")
+    assert proposed(["", "a"] * 5)["pay.x"].null is NullPolicy.REJECT
+
+
+@pytest.mark.parametrize("values", [["a", True] * 5, ["a", 1] * 5, [True, 1] * 5, [{"y": 1}, 2] * 5, [b"a", b"b"]])
+def test_values_of_several_types_are_no_field(values: list[Any]) -> None:
+    """Half of the events would be dead letters by either type."""
+    assert "pay.x" not in proposed(values)
+
+
+def test_events_need_no_label() -> None:
+    """Labels come later; what that means for training is said."""
+    inferred = infer_events([{"x": 1}, {"x": 2}], Roles(), origin="topic t")
+    assert (inferred.task, inferred.classes, inferred.positive) == ("classification", {}, None)
+    assert any("labels.inline" in note for note in inferred.notes)
+
+
+@pytest.mark.parametrize("wrapper", ["", "payload"])
+def test_of_a_change_data_envelope_the_new_row_is_taken(wrapper: str) -> None:
+    """The row before and the connector's own fields describe the log, not the event."""
+    changes: list[dict[str, Any]] = [{"before": None, "after": {"x": x}, "op": "c", "ts_ms": x} for x in range(5)]
+    changes.append({"before": {"x": 1}, "after": None, "op": "d", "ts_ms": 9})
+    events = [{wrapper: change} for change in changes] if wrapper else changes
+    inferred = infer_events(events, Roles(), origin="topic t")
+    path = f"{wrapper}.after.x" if wrapper else "after.x"
+    assert [(f.source, f.null) for f in inferred.schema.fields] == [(path, NullPolicy.REJECT)]
+    assert any("envelope" in note for note in inferred.notes)
+
+
+def test_a_path_that_no_event_has_is_named_with_those_there_are() -> None:
+    """A misspelt path is found before the service is started."""
+    with pytest.raises(TableError, match=r"topic t: no column pay\.id; there are pay\.x, n"):
+        proposed([1, 2], roles=Roles(id="pay.id"))
