@@ -36,7 +36,8 @@ class SchemaRegistry(Protocol):
     """Asks a registry. Blocks for a bounded time; holds definite answers, so that an id is asked for once.
 
     Every method raises ``SchemasUnavailable`` where the registry does not answer, answers what is no answer,
-    or does not let us in. ``None`` means that the registry answered, and does not have it.
+    or does not let us in. ``None`` means that the registry answered, and does not have it. What gives a schema
+    raises ``CodecError`` where those that it names cannot be had: a circle, far too many, one that is not there.
     """
 
     def by_id(self, schema_id: int) -> RegisteredSchema | None:
@@ -48,7 +49,11 @@ class SchemaRegistry(Protocol):
         ...
 
     def subjects_of(self, schema_id: int) -> frozenset[str]:
-        """Return the subjects an id is registered under; empty where the registry does not have it."""
+        """Return the subjects an id is or was registered under; empty where the registry does not have it."""
+        ...
+
+    def holds(self, subject: str, guid: str) -> bool:
+        """Return whether the schema of a globally unique id is or was registered under a subject."""
         ...
 
     def latest(self, subject: str) -> SubjectVersion | None:
@@ -56,7 +61,11 @@ class SchemaRegistry(Protocol):
         ...
 
     def id_of(self, subject: str, text: str) -> int | None:
-        """Return the id under which a subject holds this Avro schema."""
+        """Return the id under which a subject holds this Avro schema.
+
+        Raises:
+            SchemaIncompatible: The registry does not take it for a schema.
+        """
         ...
 
     def register(self, subject: str, text: str) -> int:

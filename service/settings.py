@@ -19,6 +19,7 @@ from service.errors import SettingsError
 from service.plugins import refuse_our_own
 from service.settings_explain import explain
 from service.settings_kafka import KafkaSettings, is_secret, kafka_refusals
+from service.settings_registry import RegistrySettings, hide_userinfo, registry_refusals
 from service.settings_sections import (
     AdminSettings,
     BatchSettings,
@@ -39,6 +40,7 @@ from service.settings_sections import (
     defaults_from_name,
 )
 from service.settings_sources import (
+    FREE_NAMES,
     SECRETS_DIR,
     Given,
     from_document,
@@ -64,6 +66,7 @@ class Settings(Section):
     name: Name
     """The service's name: the default of topics, groups and ids, and a label of every metric."""
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    schema_registry: RegistrySettings = Field(default_factory=RegistrySettings)
     groups: GroupsSettings
     topics: TopicsSettings
     features: FeaturesSettings
@@ -149,13 +152,26 @@ class Settings(Section):
         """Return the folder of the user's modules, if there is one."""
         return None if self.plugins.path is None else self.resolve(self.plugins.path)
 
+    @property
+    def allowed_subjects(self) -> frozenset[str] | None:
+        """Return the subjects that an event's schema may be registered under; None: any."""
+        subjects = self.features.subjects
+        if subjects is None:
+            return frozenset(f"{topic}-value" for topic in self.topics.features)
+        return None if subjects == ("any",) else frozenset(subjects)
+
+    @property
+    def scores_subject(self) -> str:
+        """Return the subject that the schema of the scores is registered under."""
+        return f"{self.topics.scores}-value"
+
     def flat(self) -> dict[str, Any]:
         """Return every effective value by its dotted path, secrets and all, in the order of the file."""
-        tree = self.model_dump(mode="json", by_alias=True, exclude={"kafka"})
+        tree = self.model_dump(mode="json", by_alias=True, exclude=set(FREE_NAMES))
         flat: dict[str, Any] = {}
         for section in type(self).model_fields:
-            if section == "kafka":
-                flat |= {f"kafka.{key}": value for key, value in self.kafka.flat().items()}
+            if section in FREE_NAMES:
+                flat |= {f"{section}.{key}": value for key, value in getattr(self, section).flat().items()}
             else:
                 flat |= {".".join(path): value for path, value in leaves({section: tree[section]})}
         return flat
@@ -185,9 +201,13 @@ class Loaded:
         """Return every effective value by dotted path, with the secret ones hidden."""
         hidden = {".".join(path) for path, item in self.given.items() if item.is_hidden}
         return {
-            path: HIDDEN if value is not None and (path in hidden or is_secret(path)) else value
+            path: HIDDEN if value is not None and (path in hidden or is_secret(path)) else _without_userinfo(value)
             for path, value in self.settings.flat().items()
         }
+
+
+def _without_userinfo(value: Any) -> Any:
+    return hide_userinfo(value, HIDDEN) if isinstance(value, str) else value
 
 
 def load_settings(
@@ -243,8 +263,8 @@ def _refusals(settings: Settings) -> Iterator[str]:
     )
     if settings.kafka.oauth is not None:
         yield from refuse_our_own(settings.kafka.oauth, where="kafka.oauth")
-    if settings.features.format == "json" and settings.features.avro_schema is not None:
-        yield "features.avro_schema: means nothing with 'format: json'; remove it, or set 'format: avro'"
+    yield from registry_refusals(settings.schema_registry)
+    yield from _format_refusals(settings)
     if settings.model.task == "regression" and settings.model.positive is not None:
         yield "model.positive: a regression has no classes; remove it"
     if settings.model.task == "regression" and settings.output.probabilities:
@@ -256,6 +276,21 @@ def _refusals(settings: Settings) -> Iterator[str]:
         settings.feature_schema()
     except SchemaError as error:
         yield str(error)
+
+
+def _format_refusals(settings: Settings) -> Iterator[str]:
+    """The formats and the registry must fit each other."""
+    features, output, has_registry = settings.features, settings.output, settings.schema_registry.is_set
+    if features.format == "json" and features.avro_schema is not None:
+        yield "features.avro_schema: means nothing with 'format: json'; remove it, or set 'format: avro'"
+    elif has_registry and features.avro_schema is not None:
+        yield "features.avro_schema: with a schema registry every event names its own schema; remove one of the two"
+    if features.subjects is not None and not (has_registry and features.format == "avro"):
+        yield "features.subjects: means nothing without a schema registry and 'format: avro'; remove it"
+    if features.subjects is not None and "any" in features.subjects[1:] + features.subjects[:-1]:
+        yield "features.subjects: 'any' stands alone: it lets every subject in"
+    if output.auto_register and not (has_registry and output.format == "avro"):
+        yield "output.auto_register: means nothing without a schema registry and 'output: {format: avro}'; remove it"
 
 
 def _topic_refusals(settings: Settings) -> Iterator[str]:

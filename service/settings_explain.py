@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from service.settings_sources import Given
+from service.settings_sources import Given, free_path
 from service.settings_yaml import KeyPath
 
 MAX_SHOWN = 3  # faults in one line; the rest is counted
@@ -31,17 +31,9 @@ def _line(fault: ErrorDetails, root: type[BaseModel], given: Mapping[KeyPath, Gi
     message = fault["msg"].removeprefix("Value error, ")
     if not path:  # a check of the whole file names its own path
         named = tuple(message.split(":", 1)[0].split("."))
-        return message.replace(":", f"{_origin(_under_kafka(named), given)}:", 1)
+        return message.replace(":", f"{_origin(free_path(named), given)}:", 1)
     shown = "" if fault["type"] == "value_error" else f", not {_short(fault['input'])}"
     return f"{_dotted(path)}{where}: {message[:1].lower()}{message[1:]}{shown}"
-
-
-def _under_kafka(path: KeyPath) -> KeyPath:
-    """Return the path with a librdkafka property as the one step it is."""
-    if path[0] != "kafka" or len(path) < 2:
-        return path
-    kind = path[1:2] if path[1] in ("consumer", "producer") else ()
-    return ("kafka", *kind, ".".join(path[1 + len(kind) :]))
 
 
 def _origin(path: KeyPath, given: Mapping[KeyPath, Given]) -> str:

@@ -49,8 +49,8 @@ class KafkaSettings(Section):
             section = data.get(kind) or {}
             if not isinstance(section, Mapping):
                 raise ValueError(f"{kind} must hold librdkafka properties, for instance 'client.id: mine'")  # noqa: TRY004 - pydantic reports it
-            result[kind] = _properties(section, f"{kind}.")
-        result["common"] = _properties({k: v for k, v in data.items() if k not in {*KINDS, "oauth"}}, "")
+            result[kind] = properties(section, f"{kind}.")
+        result["common"] = properties({k: v for k, v in data.items() if k not in {*KINDS, "oauth"}}, "")
         return result
 
     def of(self, kind: str) -> Properties:
@@ -84,7 +84,7 @@ class KafkaSettings(Section):
         }
 
 
-def _properties(raw: Mapping[str, Any], prefix: str) -> Properties:
+def properties(raw: Mapping[str, Any], prefix: str) -> Properties:
     """Return librdkafka's own spelling of each property.
 
     Raises:

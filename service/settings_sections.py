@@ -103,7 +103,11 @@ class FeaturesSettings(Section):
     """What an event is."""
 
     format: Format = "json"
-    """How feature events are written: json, or bare Avro with the writer schema in avro_schema."""
+    """How feature events are written: json, or avro. Avro is in the framing of the schema registry where one is set,
+    which makes avro the default; otherwise it is bare, with the writer schema in avro_schema."""
+    subjects: Annotated[tuple[Text, ...] | None, BeforeValidator(_as_list)] = None
+    """Subjects of the schema registry that an event's schema may be registered under; default <topic>-value of each
+    features topic, and 'any' for no such check."""
     avro_schema: Text | None = None
     """File of the Avro schema that events are written with, relative to the service file; without it the one that
     'tidemill config schema --feature' prints."""
@@ -128,7 +132,10 @@ class OutputSettings(Section):
     """What a score record carries."""
 
     format: Format = "json"
-    """How scores are written: json or bare Avro."""
+    """How scores are written: json or avro; avro in the framing of the schema registry where one is set, else bare."""
+    auto_register: bool = False
+    """Whether the schema of the scores is registered at the start; otherwise it has to be there already, as
+    'tidemill topics create' puts it."""
     passthrough: tuple[Text, ...] = ()
     """Dotted paths copied from the event into its score, under their last step's name."""
     probabilities: bool = False
@@ -236,6 +243,8 @@ def defaults_from_name(data: dict[str, Any]) -> dict[str, Any]:
     regression = isinstance(model, dict) and model.get("task") == "regression"
     derived["promotion"] = {"metric": "rmse" if regression else "average_precision"}
     filled = dict(data)
+    if data.get("schema_registry") and isinstance(data.get("features"), dict):
+        derived["features"] = {"format": "avro"}
     for section, values in derived.items():
         given = data.get(section, {})
         if isinstance(given, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +17,8 @@ OF_THE_PROCESS: Final = frozenset(
     {SECRETS_DIR, "TIDEMILL_CONFIG", "TIDEMILL_SLOT", "TIDEMILL_RUNTIME_DIR"}
 )  # these steer the process and are no settings
 MAX_SECRET_BYTES: Final = 1024 * 1024
-_FREE_NAMES: Final = "kafka"  # under it a name is a librdkafka property: `_` stands for a dot
-_KINDS: Final = ("consumer", "producer")
+# Under these a name is a client's own property: `_` stands for a dot, and some take it for one kind of client.
+FREE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {"kafka": ("consumer", "producer"), "schema_registry": ()}
 # What Kubernetes puts in every container for a Service called "tidemill" or "tidemill-something".
 _SERVICE_LINK: Final = re.compile(
     r"^TIDEMILL_(?!.*__)(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)\w*)?)$"
@@ -107,11 +107,8 @@ def variable_path(short: str) -> KeyPath:
     ('kafka', 'consumer', 'fetch.min.bytes')
     """
     parts = short.lower().split("__")
-    if parts[0] != _FREE_NAMES or len(parts) == 1:
-        return tuple(parts)
-    kind = tuple(parts[1:2]) if parts[1] in _KINDS and len(parts) > 2 else ()
-    rest = parts[1 + len(kind) :]
-    return (_FREE_NAMES, *kind, ".".join(rest).replace("_", "."))
+    path = free_path(parts)
+    return path if path == tuple(parts) else (*path[:-1], path[-1].replace("_", "."))
 
 
 def dotted_path(dotted: str) -> KeyPath:
@@ -120,11 +117,19 @@ def dotted_path(dotted: str) -> KeyPath:
     >>> dotted_path("kafka.sasl.password")
     ('kafka', 'sasl.password')
     """
-    parts = dotted.split(".")
-    if parts[0] != _FREE_NAMES or len(parts) == 1:
+    return free_path(dotted.split("."))
+
+
+def free_path(parts: Sequence[str]) -> KeyPath:
+    """Return the steps of a path with a client's own property as the one step it is.
+
+    >>> free_path(["kafka", "consumer", "fetch", "min", "bytes"])
+    ('kafka', 'consumer', 'fetch.min.bytes')
+    """
+    if parts[0] not in FREE_NAMES or len(parts) == 1:
         return tuple(parts)
-    kind = tuple(parts[1:2]) if parts[1] in _KINDS and len(parts) > 2 else ()
-    return (_FREE_NAMES, *kind, ".".join(parts[1 + len(kind) :]))
+    kind = tuple(parts[1:2]) if parts[1] in FREE_NAMES[parts[0]] and len(parts) > 2 else ()
+    return (parts[0], *kind, ".".join(parts[1 + len(kind) :]))
 
 
 def leaves(data: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
