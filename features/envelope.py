@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 _PARTS = frozenset({"before", "after", "op"})
 NOTE = (
     "these are change-data envelopes: the fields of {path}* are taken, and a delete, which has none, is a dead letter"
 )
+
+
+def is_envelope(names: Iterable[str]) -> bool:
+    """Return whether the fields of these names make an envelope."""
+    return _PARTS.issubset(names)
 
 
 def inside(paths: Collection[str]) -> str | None:
@@ -17,7 +22,7 @@ def inside(paths: Collection[str]) -> str | None:
     ('after.', None)
     """
     for wrapper in ("", "payload."):  # JSON with its schema beside it is wrapped once more
-        parts = {path.removeprefix(wrapper).split(".", 1)[0] for path in paths if path.startswith(wrapper)}
-        if parts >= _PARTS and any(path.startswith(f"{wrapper}after.") for path in paths):
+        parts = (path.removeprefix(wrapper).split(".", 1)[0] for path in paths if path.startswith(wrapper))
+        if is_envelope(parts) and any(path.startswith(f"{wrapper}after.") for path in paths):
             return f"{wrapper}after."
     return None
