@@ -1,53 +1,82 @@
-"""The limit: the bare client passing records through a transaction, with nothing done to them.
+"""The limit: the bare client in a transactional loop that looks at nothing and decides nothing.
 
-Reads a topic from its beginning in a new group, produces each value as it is, commits offsets and records together.
-Prints one JSON line. Run by ``benchmarks.throughput``, in a process of its own.
+Polls one record, drains what is there within the same bounds as the worker, produces one constant record of
+the size of a score for each, and commits records and offsets together. No decoding, no model, no look at a
+message. Prints one JSON line. Run by ``benchmarks.throughput``, in a process of its own.
 """
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
-from typing import Any
+from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+import msgspec
+import numpy as np
+from confluent_kafka import Consumer, Producer
 
-BATCH = 10_000
-LINGER_S = 0.005
+from benchmarks.run import Clock, Order, Run, order_from
+from models.base import Scores
+from producer.encoding import ScoreColumns
+from service.bootstrap import build_score_encoder
+from service.clients import consumer_conf, producer_conf
+from service.settings import Settings, load_settings
 
 
-def main(order: dict[str, Any]) -> dict[str, float]:
-    """Pass ``order["events"]`` records from one topic to another; return what it took."""
-    consumer = Consumer({**order["consumer"], "group.id": order["group"], "auto.offset.reset": "earliest"})
-    producer = Producer({**order["producer"], "transactional.id": order["group"]})
+def main(order: Order) -> Run:
+    """Answer ``order.events`` records with a constant each; return what it took."""
+    settings = load_settings(Path(order.config)).settings
+    most, linger = settings.batch.max_records, settings.batch.linger.total_seconds()
+    constant, target = a_score(settings, event_id=f"e{order.events}"), order.target
+    consumer = Consumer(
+        {**consumer_conf(settings, client_id="limit"), "group.id": order.group, "auto.offset.reset": "earliest"}
+    )
+    producer = Producer(
+        {
+            **producer_conf(settings, client_id="limit"),
+            "transactional.id": order.group,
+            "delivery.report.only.error": True,
+        }
+    )
     producer.init_transactions()
-    consumer.subscribe([order["source"]])
-    done, began, cpu = 0, 0.0, 0.0
-    while done < order["events"]:
+    consumer.subscribe(list(settings.topics.features))
+    done, clock = 0, Clock()
+    while done < order.events:
         messages = consumer.consume(1, 1.0)
         if not messages:
             continue
-        if not began:
-            began, cpu = time.perf_counter(), time.process_time()
-        messages += consumer.consume(BATCH - 1, LINGER_S)
+        clock.start()
+        messages += consumer.consume(most - 1, linger)
         producer.begin_transaction()
-        offsets: dict[tuple[str, int], int] = {}
-        for message in messages:
-            topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-            producer.produce(order["target"], message.value(), message.key())
-            offsets[topic, partition] = offset + 1
+        produce = producer.produce
+        for _ in messages:
+            produce(target, constant)
         producer.send_offsets_to_transaction(
-            [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()],
-            consumer.consumer_group_metadata(),
+            consumer.position(consumer.assignment()), consumer.consumer_group_metadata()
         )
         producer.commit_transaction()
         done += len(messages)
-    taken = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+    taken = clock.stop(done)
     consumer.close()
-    return {"events": done, **taken, "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return taken
+
+
+def a_score(settings: Settings, *, event_id: str) -> bytes:
+    """Return a record as the service would write it."""
+    score = ScoreColumns(
+        event_ids=[event_id],
+        event_times=np.array([1_700_000_000_000]),
+        scores=Scores(score=np.array([0.123456789012345]), prediction=["1"]),
+        classes=("0", "1"),
+        model_version="v1",
+        role="champion",
+        scored_at=1_700_000_000_000,
+        topics=[settings.topics.features[0]],
+        partitions=np.array([1], dtype=np.int32),
+        offsets=np.array([100_000]),
+        passthrough={},
+    )
+    return build_score_encoder(settings).encode(score)[0]
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(json.loads(sys.argv[1]))))
+    print(msgspec.json.encode(main(order_from(sys.argv[1]))).decode())
