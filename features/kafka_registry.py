@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -77,6 +77,10 @@ class KafkaSchemaRegistry:
         except SchemaIncompatible:  # the subject cannot even make sense of it
             return False
         return found is not None
+
+    def subjects(self) -> Sequence[str]:
+        """Return the subjects we may see, in no order; never from memory."""
+        return self._asked(lambda: _texts(self._client.get_subjects())) or []
 
     def latest(self, subject: str) -> SubjectVersion | None:
         """Return the newest version of a subject; never from memory."""

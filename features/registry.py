@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +55,10 @@ class SchemaRegistry(Protocol):
 
     def holds(self, subject: str, guid: str) -> bool:
         """Return whether the schema of a globally unique id is or was registered under a subject."""
+        ...
+
+    def subjects(self) -> Sequence[str]:
+        """Return the subjects we may see, in no order; never from memory."""
         ...
 
     def latest(self, subject: str) -> SubjectVersion | None:
