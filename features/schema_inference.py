@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from features.avro_types import AvroType, NamedTypes, load_writer_schema
+from features.avro_types import AvroType, NamedTypes
 from features.column_profile import field_name
 from features.envelope import NOTE as ENVELOPE_NOTE
 from features.envelope import inside, is_envelope
-from features.errors import CodecError, TableError
+from features.errors import TableError
 from features.inference import NO_LABEL, Inferred
-from features.registry import AVRO, RegisteredSchema
+from features.registered import load_registered
+from features.registry import RegisteredSchema
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 
 _PLAIN = {kind.value: kind for kind in FieldType}
@@ -50,16 +50,7 @@ def leaves_of(schema: RegisteredSchema) -> list[Leaf]:
     Raises:
         CodecError: It is not Avro, not a record, not valid, or not safe to decode by.
     """
-    if schema.kind != AVRO:
-        raise CodecError(f"it is a {schema.kind} schema; only Avro can be read with a registry")
-    try:
-        whole = json.loads(schema.text)
-        references = [json.loads(reference) for reference in schema.references]
-    except ValueError as error:
-        raise CodecError(f"the schema is no JSON: {error}") from error
-    if not isinstance(whole, dict):
-        raise CodecError("the Avro writer schema must be a record: events have named fields")
-    parsed, named = load_writer_schema(whole, references)
+    parsed, named = load_registered(schema)
     fields = [_row(field) if is_envelope(f["name"] for f in parsed["fields"]) else field for field in parsed["fields"]]
     return list(_of_record(fields, "", named, is_nullable=False))
 

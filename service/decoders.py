@@ -5,19 +5,25 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
 
 from features.avro_reader import Reader, build_reader
 from features.avro_schema import feature_record_schema
 from features.avro_types import load_writer_schema
+from features.errors import CodecError
 from features.identity import plain
+from features.registered import load_registered
+from features.registry import SchemaRegistry
 from features.rejection import Problem
 from producer.encoding import score_record_schema
 from producer.records import Headers
 from service.bootstrap import read_avro_schema
+from service.schemas import build_schemas
 from service.settings import Settings
 
+SCHEMA_HEADER = "__value_schema_id"
 Decode: TypeAlias = Callable[[bytes, Headers], Any]
 """Decodes one value; the headers may name its schema. Raises ``ValueError`` with the reason where it cannot,
 and ``SchemasUnavailable`` where the registry that has the schema gives no answer now."""
@@ -27,18 +33,28 @@ def event_decoder(settings: Settings) -> Decode:
     """Return what decodes a feature event of this service.
 
     Raises:
-        SettingsError: The file of the writer schema cannot be read.
+        SettingsError: The file of the writer schema cannot be read, or the registry's client cannot be built.
         CodecError: The writer schema is not valid, or not safe to decode by.
     """
     if settings.features.format == "json":
         return decode_json
+    registry = build_schemas(settings)
+    if registry is not None:
+        return RegistryDecoder(registry)
     return bare_avro(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
 
 
 def score_decoder(settings: Settings) -> Decode:
-    """Return what decodes a score record of this service."""
+    """Return what decodes a score record of this service.
+
+    Raises:
+        SettingsError: The registry's client cannot be built.
+    """
     if settings.output.format == "json":
         return decode_json
+    registry = build_schemas(settings)
+    if registry is not None:
+        return RegistryDecoder(registry)
     return bare_avro(score_record_schema(settings.output.passthrough_names))
 
 
@@ -61,6 +77,34 @@ def bare_avro(schema: Mapping[str, Any]) -> Decode:
     return lambda value, _headers: read_whole(read, value)
 
 
+class RegistryDecoder:
+    """Decodes Avro by the schema that each value or its headers name, whichever subject it is registered under.
+
+    A reader is built once for each schema.
+    """
+
+    def __init__(self, registry: SchemaRegistry) -> None:
+        """Ask nothing yet."""
+        self._registry = registry
+        self._readers: dict[int | str, Reader] = {}
+
+    def __call__(self, value: bytes, headers: Headers) -> Any:
+        """Return the value decoded; see ``Decode`` for what is raised."""
+        name, body = framed(value, headers)
+        if name not in self._readers:
+            self._readers[name] = self._reader(name)
+        return read_whole(self._readers[name], body)
+
+    def _reader(self, name: int | str) -> Reader:
+        try:
+            found = self._registry.by_id(name) if isinstance(name, int) else self._registry.by_guid(name)
+            if found is None:
+                raise ValueError(f"the registry has no schema {name}")
+            return build_reader(*load_registered(found))
+        except CodecError as error:
+            raise ValueError(f"schema {name} cannot be decoded by: {error}") from error
+
+
 def read_whole(read: Reader, value: bytes) -> Any:
     """Return what the bytes say, used up to the last one."""
     try:
@@ -75,3 +119,22 @@ def read_whole(read: Reader, value: bytes) -> Any:
     if isinstance(shown, Problem):
         raise ValueError(shown.detail)  # noqa: TRY004 - a value that is nested too deeply, not a wrong argument
     return shown
+
+
+def framed(value: bytes, headers: Headers) -> tuple[int | str, bytes]:
+    """Return what names the schema of a value, an id or a guid, and the value without its framing.
+
+    Raises:
+        ValueError: Neither the value nor a header names one.
+
+    >>> framed(bytes([0, 0, 0, 0, 7]) + b"x", ())
+    (7, b'x')
+    """
+    header = next((content for name, content in headers if name == SCHEMA_HEADER and content), None)
+    mark = value[:5] if header is None else header
+    if mark[:1] == b"\x01" and len(mark) == 17 and header is not None:
+        return str(UUID(bytes=mark[1:])), value
+    if mark[:1] == b"\x00" and len(mark) == 5:
+        return int.from_bytes(mark[1:], "big"), value[5:] if header is None else value
+    where = "the value does not begin" if header is None else f"the header {SCHEMA_HEADER} does not begin"
+    raise ValueError(f"no schema is named: {where} as a registry's framing does")

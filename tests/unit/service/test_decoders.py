@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from features.encoding import build_encoder
-from service.decoders import bare_avro, decode_json, event_decoder, score_decoder
+from features.errors import SchemasUnavailable
+from producer.records import Headers
+from service.decoders import SCHEMA_HEADER, RegistryDecoder, bare_avro, decode_json, event_decoder, score_decoder
 from service.settings import Settings, settings_from
+from tests.support.registry_fake import FakeRegistry
 
 MONEY = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
 PAYMENT = {"type": "record", "name": "Payment", "fields": [{"name": "amount", "type": MONEY}]}
@@ -53,3 +56,64 @@ def test_decode_json_says_that_a_value_is_none(value: bytes) -> None:
     """Whatever the bytes are, there is one kind of error."""
     with pytest.raises(ValueError, match="not JSON"):
         decode_json(value)
+
+
+VALUE = b"\x04\x01\x02"
+FAKE = FakeRegistry(pay_value=PAYMENT)
+
+
+@pytest.mark.parametrize(
+    ("value", "headers"),
+    [
+        (b"\x00\x00\x00\x00\x01" + VALUE, ()),
+        (VALUE, [(SCHEMA_HEADER, b"\x00\x00\x00\x00\x01")]),
+        (VALUE, [("other", None), (SCHEMA_HEADER, b"\x01" + bytes(15) + b"\x01")]),
+    ],
+)
+def test_registry_decoder_reads_both_framings(value: bytes, headers: Headers) -> None:
+    """The schema is named by id before the value, or by id or guid in a header."""
+    assert RegistryDecoder(FAKE)(value, headers) == {"amount": 2.58}
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "reason"),
+    [
+        (b"\x00\x00\x00\x00\x09" + VALUE, (), "no schema 9"),
+        (b"\x00\x00\x00\x00\x01\x04", (), "bytes left"),
+        (b"{}", (), "no schema is named: the value"),
+        (b"", (), "no schema is named: the value"),
+        (VALUE, [(SCHEMA_HEADER, b"\x07")], "no schema is named: the header"),
+    ],
+)
+def test_registry_decoder_says_why_it_cannot_read(value: bytes, headers: Headers, reason: str) -> None:
+    """Wrong bytes, a wrong id and no framing at all are three different lines."""
+    with pytest.raises(ValueError, match=reason):
+        RegistryDecoder(FAKE)(value, headers)
+
+
+def test_registry_decoder_asks_once_for_each_schema_and_not_for_a_wrong_value() -> None:
+    """A registry that is away is another matter than a value that cannot be read."""
+    registry = FakeRegistry(pay_value=PAYMENT)
+    decode = RegistryDecoder(registry)
+    for _ in range(3):
+        decode(b"\x00\x00\x00\x00\x01" + VALUE, ())
+    assert registry.asked == 1
+    registry.is_away = True
+    with pytest.raises(SchemasUnavailable):
+        decode(b"\x00\x00\x00\x00\x02" + VALUE, ())
+
+
+def test_registry_decoder_refuses_a_schema_that_is_not_safe() -> None:
+    """What the service would not decode by is not decoded by for a person either."""
+    registry = FakeRegistry(pay_value="{}")
+    registry.put("p", "syntax = 3", kind="PROTOBUF")
+    for number, reason in ((1, "cannot be decoded by"), (2, "only Avro")):
+        with pytest.raises(ValueError, match=reason):
+            RegistryDecoder(registry)(bytes([0, 0, 0, 0, number]), ())
+
+
+def test_decoders_ask_the_registry_of_the_service_file() -> None:
+    """Events and scores are in its framing where one is set."""
+    service = settings(schema_registry={"url": "mock://decoders"}, output={"format": "avro"})
+    assert isinstance(event_decoder(service), RegistryDecoder)
+    assert isinstance(score_decoder(service), RegistryDecoder)

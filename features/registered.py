@@ -1,0 +1,28 @@
+"""A registered schema as the schema to decode by."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from features.avro_types import NamedTypes, load_writer_schema
+from features.errors import CodecError
+from features.registry import AVRO, RegisteredSchema
+
+
+def load_registered(schema: RegisteredSchema) -> tuple[dict[str, Any], NamedTypes]:
+    """Return the parsed record schema and its named types by full name.
+
+    Raises:
+        CodecError: It is not Avro, not a record, not valid, or not safe to decode by.
+    """
+    if schema.kind != AVRO:
+        raise CodecError(f"it is a {schema.kind} schema; only Avro can be read with a registry")
+    try:
+        whole = json.loads(schema.text)
+        references = [json.loads(reference) for reference in schema.references]
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"the schema is no JSON: {error}") from error
+    if not isinstance(whole, dict):
+        raise CodecError("the Avro writer schema must be a record: events have named fields")
+    return load_writer_schema(whole, references)
