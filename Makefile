@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 9092
+REGISTRY_PORT ?= 8081
 IMAGE ?= tidemill:dev
 PYTEST_ARGS ?=
 CONTAINER_ENGINE ?= $(shell command -v podman || command -v docker)
@@ -15,7 +16,7 @@ HELM := $(or $(shell command -v helm 2>/dev/null),$(abspath $(CACHE))/bin/helm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check format kafka kafka-jars bench image test-image test-helm clean
+.PHONY: help setup demo test lint check format kafka kafka-jars registry bench image test-image test-helm clean
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do \
@@ -46,6 +47,9 @@ kafka: $(SYNCED) kafka-jars ## Run one Apache Kafka broker on PORT (9092) until 
 
 kafka-jars: $(SYNCED)
 	@.venv/bin/python -m tests.support.kafka_jars
+
+registry: $(SYNCED) ## Run a small schema registry on REGISTRY_PORT (8081) until Ctrl-C
+	@.venv/bin/python -m tests.support.registry --port $(REGISTRY_PORT)
 
 bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (a minute)
 	@.venv/bin/python -m benchmarks.throughput

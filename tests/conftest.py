@@ -1,4 +1,4 @@
-"""What every test may ask for: real Kafka clusters, each started at its first use and shared by the whole session."""
+"""What every test may ask for: real Kafka clusters, shared by the whole session, and a schema registry of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.kafka import KafkaCluster
 from tests.support.kafka_security import ScramOverTls
+from tests.support.registry import HttpRegistry
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,13 @@ def kafka_secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaClus
     """One broker that lets in only clients with `client_settings`: SASL/SCRAM-SHA-512 over TLS."""
     with KafkaCluster(tmp_path_factory.mktemp("kafka-secure") / "cluster", security=ScramOverTls()) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def registry() -> Iterator[HttpRegistry]:
+    """A schema registry over HTTP, empty and this test's own: it may be stopped, held or made to answer nonsense."""
+    with HttpRegistry() as started:
+        yield started
 
 
 @pytest.hookimpl(wrapper=True)
