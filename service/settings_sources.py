@@ -108,7 +108,8 @@ def variable_path(short: str) -> KeyPath:
     """
     parts = short.lower().split("__")
     path = free_path(parts)
-    return path if path == tuple(parts) else (*path[:-1], path[-1].replace("_", "."))
+    is_free = parts[0] in FREE_NAMES and len(parts) > 1
+    return (*path[:-1], path[-1].replace("_", ".")) if is_free else path
 
 
 def dotted_path(dotted: str) -> KeyPath:
