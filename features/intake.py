@@ -1,10 +1,12 @@
-"""What both codecs do before and after decoding: turn away what is no value, and bring rejections together."""
+"""What codecs do before and after decoding: turn away what is no value, and bring the outcomes together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from features.batch import Decoded
+import numpy as np
+
+from features.batch import Decoded, FeatureBatch
 from features.rejection import Problem, Reason, Rejection
 
 DEFAULT_MAX_VALUE_BYTES = 1 << 20  # Kafka's own default for message.max.bytes
@@ -27,3 +29,12 @@ def merged(decoded: Decoded, earlier: Sequence[Rejection]) -> Decoded:
         return decoded
     both: Iterable[Rejection] = (*earlier, *decoded.rejections)
     return Decoded(decoded.batch, sorted(both, key=lambda rejection: rejection.row))
+
+
+def in_row_order(parts: Sequence[Decoded]) -> Decoded:
+    """Return at least one outcome of different rows of one batch, for one schema, as one outcome."""
+    if len(parts) == 1:
+        return parts[0]
+    together = FeatureBatch.concatenate([part.batch for part in parts])
+    rejections = [rejection for part in parts for rejection in part.rejections]
+    return Decoded(together.take(np.argsort(together.rows)), sorted(rejections, key=lambda rejection: rejection.row))

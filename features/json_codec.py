@@ -17,8 +17,9 @@ import msgspec
 from features.batch import Decoded
 from features.codec import HeadersOf
 from features.columns import build_batch
-from features.duplicate_keys import DuplicateKey, UniqueKeys, parse_unique
-from features.intake import DEFAULT_MAX_VALUE_BYTES, merged, sized_problem
+from features.duplicate_keys import DuplicateKey, count_keys, keys_in_text, parse_unique
+from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged, sized_problem
+from features.json_shapes import Shapes
 from features.paths import gather
 from features.rejection import Problem, Reason, Rejection
 from features.schema import FeatureSchema
@@ -30,7 +31,8 @@ class JsonCodec:
 
     def __init__(self, *, max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES) -> None:
         self._max_value_bytes = max_value_bytes
-        self._read = msgspec.json.Decoder(dict[str, Any]).decode
+        self._read_any = msgspec.json.Decoder(dict[str, Any]).decode
+        self._shapes: Shapes | None = None
 
     def decode(
         self,
@@ -40,26 +42,63 @@ class JsonCodec:
         headers: HeadersOf | None = None,  # noqa: ARG002 - JSON says by itself what it is
     ) -> Decoded:
         """Return the columns of the readable values and a rejection for each of the others."""
-        unique = UniqueKeys(values)
-        read = self._read
-        events: list[dict[str, Any]] = []
-        rows: list[int] = []
+        if self._shapes is None or self._shapes.schema is not schema:
+            self._shapes = Shapes(schema)
+        readable, rejections = self._sized(values)
+        with self._shapes.batch() as shapes:
+            others = self._read(readable, shapes, rejections=rejections)
+            gathered = shapes.gather()
+        if others or not gathered:
+            gathered.append(gather(list(others.values()), schema, rows=list(others)))
+        return merged(in_row_order([build_batch(part, schema) for part in gathered]), rejections)
+
+    def _read(
+        self, values: Sequence[bytes], shapes: Shapes, *, rejections: list[Rejection]
+    ) -> dict[int, dict[str, Any]]:
+        """Give each value to the reader of its shape; return by row the events of no known shape."""
+        by_keys = shapes.by_keys
+        others: dict[int, dict[str, Any]] = {}
+        for row, keys in enumerate(keys_in_text(values)):
+            value = values[row]
+            shape = by_keys.get(keys)
+            if shape is not None:
+                try:
+                    shape.events.append(shape.read(value))
+                except Exception:  # not of this shape; whatever it is, the next reader says so
+                    shape.misses += 1
+                else:
+                    shape.rows.append(row)
+                    continue
+            if value:
+                event = self._event(value, keys=keys, shapes=shapes)
+                if isinstance(event, Problem):
+                    rejections.append(event.at(row))
+                else:
+                    others[row] = event
+        return others
+
+    def _event(self, value: bytes, *, keys: int, shapes: Shapes) -> dict[str, Any] | Problem:
+        """Read a value whatever its shape, and remember the shape."""
+        try:
+            event = self._read_any(value)
+            if count_keys(event) != keys:
+                return read_slowly(value)
+        except Exception as error:  # whatever it is, it is this record's alone
+            return _read_again(value, error=error)
+        shapes.learn(event, keys)
+        return event
+
+    def _sized(self, values: Sequence[bytes | None]) -> tuple[list[bytes], list[Rejection]]:
+        """Return the values to look into, no bytes in the place of the others, and why those are none."""
+        readable: list[bytes] = []
         rejections: list[Rejection] = []
         for row, value in enumerate(values):
             if value is None or not 0 < len(value) <= self._max_value_bytes:
                 rejections.append(sized_problem(value, max_bytes=self._max_value_bytes).at(row))
-                continue
-            try:
-                fast = read(value)
-                event = fast if unique.hold(value, fast) else read_slowly(value)
-            except Exception as error:  # whatever it is, it is this record's alone
-                event = _read_again(value, error=error)
-            if isinstance(event, Problem):
-                rejections.append(event.at(row))
+                readable.append(b"")
             else:
-                events.append(event)
-                rows.append(row)
-        return merged(build_batch(gather(events, schema, rows=rows), schema), rejections)
+                readable.append(value)
+        return readable, rejections
 
 
 def _read_again(value: bytes, *, error: Exception) -> dict[str, Any] | Problem:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.batch import Decoded
 from features.columns import build_batch
-from features.duplicate_keys import UniqueKeys
-from features.json_codec import JsonCodec
+from features.intake import merged, sized_problem
+from features.json_codec import JsonCodec, read_slowly
 from features.paths import gather
-from features.rejection import MAX_DETAIL_CHARS, Reason, Stage
+from features.rejection import MAX_DETAIL_CHARS, Problem, Reason, Stage
 from features.schema import FeatureSchema, Field, FieldType, Roles
 from tests.unit.features.assertions import assert_same_outcome, only_rejection
-from tests.unit.features.strategies import SCHEMA, strange_events
+from tests.unit.features.json_texts import json_texts, mutations
+from tests.unit.features.strategies import SCHEMA, events, strange_events
 
 X = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
 NESTED = FeatureSchema((Field("amount", FieldType.DOUBLE, "payment.amount"),))
@@ -147,16 +151,81 @@ def test_roles_are_read_beside_the_fields() -> None:
     assert batch.times.tolist() == [5, 6]
 
 
-@given(st.lists(strange_events(), max_size=6))
-def test_the_fast_and_the_careful_path_agree(events: list[dict[str, Any]]) -> None:
-    """Which way a record is read changes nothing about what comes out, nor why it is turned away."""
-    values = [json.dumps(event).encode() for event in events]
-    fast = JsonCodec().decode(values, SCHEMA)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(UniqueKeys, "hold", lambda *_: False)
-        assert_same_outcome(JsonCodec().decode(values, SCHEMA), fast)
-    expected = build_batch(gather([json.loads(v) for v in values], SCHEMA, rows=range(len(values))), SCHEMA)
-    assert_same_outcome(fast, expected)
+def careful(values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+    """Return what becomes of values of which each is read by the slow reader."""
+    events: dict[int, dict[str, Any]] = {}
+    rejections = []
+    for row, value in enumerate(values):
+        event = read_slowly(value) if value else sized_problem(value, max_bytes=0)
+        if isinstance(event, Problem):
+            rejections.append(event.at(row))
+        else:
+            events[row] = event
+    return merged(build_batch(gather(list(events.values()), schema, rows=list(events)), schema), rejections)
+
+
+def without_details(decoded: Decoded) -> Decoded:
+    """Return an outcome that says of undecodable values only that they are: each reader has its own words."""
+    return Decoded(
+        decoded.batch,
+        [replace(r, detail="") if r.reason is Reason.UNDECODABLE else r for r in decoded.rejections],
+    )
+
+
+@given(st.lists(json_texts(strange_events() | events()), max_size=6))
+def test_the_fast_and_the_careful_path_agree(values: list[bytes]) -> None:
+    """Which reader a value meets changes nothing about what comes out, nor why it is turned away."""
+    codec = JsonCodec()
+    expected = without_details(careful(values, SCHEMA))
+    for _ in range(3):  # the first time shapes are learnt, then they are used
+        assert_same_outcome(without_details(codec.decode(values, SCHEMA)), expected)
+
+
+@given(st.data(), st.lists(json_texts(events()), min_size=1, max_size=3))
+def test_a_broken_value_of_a_known_shape_is_judged_with_care(data: st.DataObject, values: list[bytes]) -> None:
+    """A value that differs from the events before it in any byte has the outcome that the slow reader gives it."""
+    codec = JsonCodec()
+    codec.decode(values, SCHEMA)
+    broken = data.draw(st.lists(st.sampled_from(values).flatmap(mutations), min_size=1, max_size=6))
+    assert_same_outcome(without_details(codec.decode(broken, SCHEMA)), without_details(careful(broken, SCHEMA)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"x":1,"y":2,"x":3}',
+        b'{"x":1,"\\u0078":2,"y":3}',
+        b'{"x":1,"x":2}',
+        b'{"x":1,"x" :2,"y":3}',
+        b'{"x":1,"y":"\\":","x" :3}',
+        b'{"x":1,"y":{"a":1},"x":{}}',
+    ],
+)
+def test_a_doubled_key_is_found_where_the_shape_is_known(value: bytes) -> None:
+    """A reader compiled for the keys of an event does not take the last of two in silence."""
+    codec = JsonCodec()
+    events = [b'{"x":1,"y":2}', b'{"x":1,"y":2,"z":3}', b'{"x":1,"y":{"a":2}}']
+    assert codec.decode(events, X).rejections == ()
+    assert only_rejection(codec.decode([value], X)).reason is Reason.UNDECODABLE
+
+
+def test_kinds_of_event_may_alternate() -> None:
+    """Events of several shapes, and of more than are remembered, come out in the order of the records."""
+    values = [json.dumps({"x": n, **dict.fromkeys("abcdefghijklmnopqrstuvw"[: n % 23])}).encode() for n in range(99)]
+    codec = JsonCodec()
+    for _ in range(3):
+        assert codec.decode(values, X).batch.columns["x"].tolist() == list(range(99))
+
+
+def test_another_schema_is_gathered_from_events_of_the_same_shape() -> None:
+    """What was learnt for one model's fields does not leak into the columns of another's."""
+    codec = JsonCodec()
+    value = b'{"x":1,"payment":{"amount":2}}'
+    for _ in range(2):
+        assert codec.decode([value], X).batch.columns["x"].tolist() == [1.0]
+        assert codec.decode([value], NESTED).batch.columns["amount"].tolist() == [2.0]
+        whole = FeatureSchema(X.fields, Roles(passthrough=("payment", "payment.none.at.all")))
+        assert codec.decode([value], whole).batch.passthrough == {"payment": [{"amount": 2}], "all": [None]}
 
 
 @given(st.lists(st.none() | st.binary(max_size=60), max_size=6))
