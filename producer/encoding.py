@@ -1,18 +1,21 @@
-"""Score records as bytes: one flat record, in JSON or Avro, the same fields in both."""
+"""Score records as bytes: one flat record, in JSON or Avro, the same fields in both.
+
+Both encoders work by columns: what is the same in every record of a batch is encoded once.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import fastavro
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from models.base import Scores
+from producer.avro_layout import Choice, Constant, Doubles, Part, Varints, assemble, text, varint
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,62 @@ class JsonScoreEncoder:
 
     def __init__(self, *, service: str, model_name: str, with_probabilities: bool = False) -> None:
         """Keep what is the same in every record."""
-        self._rows = _Rows(service, model_name, with_probabilities=with_probabilities)
-        self._encoder = msgspec.json.Encoder()
+        self._with_probabilities = with_probabilities
+        self._json = msgspec.json.Encoder()
+        self._model = b',"decision":null,"service":%b,"model_name":%b,"model_version":' % (
+            self._json.encode(service),
+            self._json.encode(model_name),
+        )
 
     def encode(self, columns: ScoreColumns) -> list[bytes]:
         """Return one JSON object per record."""
-        return [self._encoder.encode(row) for row in self._rows.of(columns)]
+        said, one, lines = columns.scores, self._json.encode, self._lines
+        count = len(columns.event_ids)
+        names, which = _distinct([None] * count if said.prediction is None else said.prediction)
+        topics, topic_of = _distinct(columns.topics)
+        predictions = [b',"prediction":' + one(name) + b',"probabilities":' for name in names]
+        model = b"".join(
+            (
+                self._model,
+                one(columns.model_version),
+                b',"role":',
+                one(columns.role),
+                b',"scored_at":%d,"source_topic":' % columns.scored_at,
+            )
+        )
+        sources = [model + one(topic) + b',"source_partition":' for topic in topics]
+        return [
+            b'{"event_id":%b,"event_time":%b,"score":%b%b%b%b%b,"source_offset":%b%b}' % row
+            for row in zip(
+                lines(columns.event_ids),
+                lines(columns.event_times.tolist()),
+                lines(said.score.tolist()),
+                [predictions[at] for at in which],
+                self._probabilities(columns),
+                [sources[at] for at in topic_of],
+                lines(columns.partitions.tolist()),
+                lines(columns.offsets.tolist()),
+                self._passthrough(columns),
+                strict=True,
+            )
+        ]
+
+    def _lines(self, values: Sequence[Any]) -> list[bytes]:
+        """Return each value as JSON; no line end is inside of one, as JSON escapes it."""
+        return self._json.encode_lines(values).split(b"\n")[: len(values)]
+
+    def _probabilities(self, columns: ScoreColumns) -> Sequence[bytes]:
+        probabilities = columns.scores.probabilities
+        if not self._with_probabilities or probabilities is None:
+            return [b"null"] * len(columns.event_ids)
+        return self._lines([dict(zip(columns.classes, row, strict=True)) for row in probabilities.tolist()])
+
+    def _passthrough(self, columns: ScoreColumns) -> Sequence[bytes]:
+        rows = [b""] * len(columns.event_ids)
+        for name, values in columns.passthrough.items():
+            label = b"," + self._json.encode(name) + b":"
+            rows = [row + label + value for row, value in zip(rows, self._lines(values), strict=True)]
+        return rows
 
 
 class AvroScoreEncoder:
@@ -126,77 +179,75 @@ class AvroScoreEncoder:
         with_probabilities: bool = False,
         prefix: Callable[[], bytes] = bytes,
     ) -> None:
-        """Parse the schema once."""
+        """Keep what is the same in every record."""
         self._prefix = prefix
-        self._rows = _Rows(service, model_name, with_probabilities=with_probabilities)
         self._passthrough = list(passthrough)
-        self._schema = fastavro.parse_schema(score_record_schema(passthrough))
+        self._with_probabilities = with_probabilities
+        self._model = text(service) + text(model_name)
 
     def encode(self, columns: ScoreColumns) -> list[bytes]:
         """Return one Avro record per record; a passthrough value that is not plain is sent as JSON text."""
-        values = []
-        prefix = self._prefix()
-        for row in self._rows.of(columns):
-            for name in self._passthrough:
-                row[name] = _plain(row.get(name))
-            out = io.BytesIO()
-            fastavro.schemaless_writer(out, self._schema, row)
-            values.append(prefix + out.getvalue())
-        return values
+        prefix, ids = self._prefix(), list(map(str.encode, columns.event_ids))
+        leads = {length: prefix + varint(length) for length in set(map(len, ids))}
+        rests = assemble(list(self._parts(columns)), len(ids))
+        for name in self._passthrough:
+            values = columns.passthrough.get(name)
+            ends = [_NULL] * len(ids) if values is None else list(map(_plain, values))
+            rests = [rest + end for rest, end in zip(rests, ends, strict=True)]
+        join = b"".join
+        return [join((leads[len(event_id)], event_id, rest)) for event_id, rest in zip(ids, rests, strict=True)]
 
-
-class _Rows:
-    """The records of a batch as plain mappings, in the order of ``RESERVED_FIELDS``."""
-
-    def __init__(self, service: str, model_name: str, *, with_probabilities: bool) -> None:
-        self._service = service
-        self._model_name = model_name
-        self._with_probabilities = with_probabilities
-
-    def of(self, columns: ScoreColumns) -> list[dict[str, Any]]:
+    def _parts(self, columns: ScoreColumns) -> Iterator[Part]:
+        """Yield what follows the id, in the order of ``RESERVED_FIELDS``."""
         said = columns.scores
-        count = len(columns.event_ids)
-        probabilities: Sequence[dict[str, float] | None] = [None] * count
+        yield Varints(columns.event_times)
+        yield Doubles(said.score)
+        if said.prediction is None:
+            yield Constant(_NULL)
+        else:
+            names, which = _distinct(said.prediction)
+            yield Choice(np.fromiter(which, np.int64, len(which)), [_PRESENT + text(name) for name in names])
         if self._with_probabilities and said.probabilities is not None:
-            probabilities = [dict(zip(columns.classes, row, strict=True)) for row in said.probabilities.tolist()]
-        rows = [
-            {
-                "event_id": event_id,
-                "event_time": event_time,
-                "score": score,
-                "prediction": prediction,
-                "probabilities": by_class,
-                "decision": None,
-                "service": self._service,
-                "model_name": self._model_name,
-                "model_version": columns.model_version,
-                "role": columns.role,
-                "scored_at": columns.scored_at,
-                "source_topic": topic,
-                "source_partition": partition,
-                "source_offset": offset,
-            }
-            for event_id, event_time, score, prediction, by_class, topic, partition, offset in zip(
-                columns.event_ids,
-                columns.event_times.tolist(),
-                said.score.tolist(),
-                said.prediction if said.prediction is not None else [None] * count,
-                probabilities,
-                columns.topics,
-                columns.partitions.tolist(),
-                columns.offsets.tolist(),
-                strict=True,
-            )
-        ]
-        for name, values in columns.passthrough.items():
-            for row, value in zip(rows, values, strict=True):
-                row[name] = value
-        return rows
+            yield from _map_of_doubles(columns.classes, said.probabilities)
+        else:
+            yield Constant(_NULL)
+        same = _NULL + self._model + text(columns.model_version) + text(columns.role) + varint(columns.scored_at)
+        topics, which = _distinct(columns.topics)
+        yield Choice(np.fromiter(which, np.int64, len(which)), [same + text(topic) for topic in topics])
+        yield Varints(columns.partitions)
+        yield Varints(columns.offsets)
 
 
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | float | str):
-        return value
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else float(value)
-    return msgspec.json.encode(value).decode()
+_NULL = varint(0)  # the first branch of every union of ours
+_PRESENT = varint(1)  # the second one
+
+
+def _map_of_doubles(names: Sequence[str], values: npt.NDArray[np.float64]) -> Iterator[Part]:
+    """Yield the parts of a nullable map that is not null."""
+    yield Constant(_PRESENT + (varint(len(names)) if names else b""))
+    for name, column in zip(names, values.T, strict=True):
+        yield Constant(text(name))
+        yield Doubles(column)
+    yield Constant(varint(0))
+
+
+def _distinct(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """Return the distinct values, and for each value which of them it is."""
+    first = values[:1]
+    if first and values.count(first[0]) == len(values):  # one source topic, as a rule
+        return list(first), [0] * len(values)
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
+    return list(numbers), list(map(numbers.__getitem__, values))
+
+
+def _plain(value: Any) -> bytes:
+    """Return a value as a union of ``_NULLABLE_PLAIN``."""
+    if value is None:
+        return _NULL
+    if isinstance(value, bool):
+        return varint(1) + (b"\x01" if value else b"\x00")
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return varint(2) + varint(value)
+    if isinstance(value, int | float):
+        return varint(3) + struct.pack("<d", value)
+    return varint(4) + text(value if isinstance(value, str) else msgspec.json.encode(value).decode())

@@ -7,9 +7,12 @@ from typing import Any
 import fastavro
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.base import Scores
 from producer.encoding import AvroScoreEncoder, JsonScoreEncoder, ScoreColumns, score_record_schema
+from tests.unit.producer.score_rows import MODEL, PASSTHROUGH, SERVICE, as_avro, as_json, score_columns
 
 
 def columns(**passthrough: list[Any]) -> ScoreColumns:
@@ -80,13 +83,36 @@ def test_avro_score_reads_back_as_the_json_one_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("value", "expected"),
     [(None, None), (True, True), (2**70, float(2**70)), ({"a": [1]}, '{"a":[1]}'), ("é", "é")],
 )
-def test_avro_passthrough_takes_any_value(given: Any, expected: Any) -> None:
+def test_avro_passthrough_takes_any_value(value: Any, expected: Any) -> None:
     """A passthrough value of another shape than Avro's plain types must not stop the batch."""
     schema = fastavro.parse_schema(score_record_schema(["x"]))
-    value = AvroScoreEncoder(service="s", model_name="m", passthrough=["x"]).encode(columns(x=[given, None]))[0]
-    read = fastavro.schemaless_reader(io.BytesIO(value), schema, None)
+    written = AvroScoreEncoder(service="s", model_name="m", passthrough=["x"]).encode(columns(x=[value, None]))[0]
+    read = fastavro.schemaless_reader(io.BytesIO(written), schema, None)
     assert isinstance(read, dict)
     assert read["x"] == expected
+
+
+@given(batch=score_columns(), probabilities=st.booleans())
+def test_json_scores_are_what_the_library_writes_record_by_record(*, batch: ScoreColumns, probabilities: bool) -> None:
+    """Encoding by columns changes no byte, whatever is in them."""
+    encoder = JsonScoreEncoder(service=SERVICE, model_name=MODEL, with_probabilities=probabilities)
+    assert as_json(batch, with_probabilities=probabilities) == encoder.encode(batch)
+
+
+@given(batch=score_columns(), probabilities=st.booleans(), prefix=st.binary(max_size=5))
+def test_avro_scores_are_what_the_library_writes_record_by_record(
+    *, batch: ScoreColumns, probabilities: bool, prefix: bytes
+) -> None:
+    """Encoding by columns changes no byte, whatever is in them; the prefix stands before each."""
+    encoder = AvroScoreEncoder(
+        service=SERVICE,
+        model_name=MODEL,
+        passthrough=PASSTHROUGH,
+        with_probabilities=probabilities,
+        prefix=lambda: prefix,
+    )
+    expected = [prefix + value for value in as_avro(batch, with_probabilities=probabilities)]
+    assert expected == encoder.encode(batch)
