@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as ClientPartition
 
+from consumer.damage import DamageWatch, damage_line
 from consumer.errors import OffsetsLost, PollFailed, SourceRefused
 from consumer.messages import columns_of
 from consumer.records import RecordBatch
@@ -25,6 +26,7 @@ from producer.records import NextOffsets, TopicPartition
 COMMITTED_TIMEOUT_S = 10.0
 SEEK_ATTEMPTS = 20  # a partition just assigned cannot be sought for a moment
 SEEK_PAUSE_S = 0.1
+DAMAGE_PAUSE_S = 0.2
 
 Change: TypeAlias = Literal["assigned", "revoked", "lost"]
 RebalanceListener: TypeAlias = Callable[[Change, Sequence[TopicPartition]], None]
@@ -38,6 +40,9 @@ REFUSED = frozenset(
         KafkaError._AUTHENTICATION,
     }
 )
+# The client goes on behind such a batch, or asks for it again for ever: both without another word.
+DAMAGED = frozenset({KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION})
+END_OF_PARTITION = KafkaError._PARTITION_EOF
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION})
 
 
@@ -95,6 +100,8 @@ class KafkaSource:
         self._owned: set[TopicPartition] = set()
         self._unplaced: set[TopicPartition] = set()
         self._refusal: KafkaError | None = None
+        self._damage = DamageWatch()
+        self._damage_detail = ""
         self._delivered: dict[TopicPartition, int] = {}
         self._delivered_ms: dict[TopicPartition, int] = {}
         self._stats: Mapping[str, Any] = {}
@@ -123,6 +130,8 @@ class KafkaSource:
 
     def poll(self, *, max_records: int, max_bytes: int, timeout: float, linger: float) -> RecordBatch | None:
         """Block for one record, then take what is there or arrives within ``linger``."""
+        if self._damage.ahead:
+            self._try_damage_again()
         if self._unplaced:
             self._place()
         messages = self._consume(1, timeout)
@@ -210,9 +219,13 @@ class KafkaSource:
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # Placed at the next poll: here there may be records in hand that a failure would lose.
-                self._unplaced.add(TopicPartition(message.topic() or "", message.partition() or 0))
+                self._unplaced.add(_place_of(message))
             elif error.code() in REFUSED or error.fatal():
                 raise SourceRefused(f"reading {message.topic() or 'the group'}: {error.str()} ({error.name()})")
+            elif error.code() in DAMAGED:
+                # Tried again at the next poll: what came before it may be in hand, and is to be dealt with first.
+                self._damage.found(_place_of(message), message.offset() or 0)
+                self._damage_detail = error.str()
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
             # The rest (a broker away, a coordinator moving, the end of a partition) passes by itself.
@@ -238,6 +251,20 @@ class KafkaSource:
         except KafkaException as exception:
             raise PollFailed(f"the assignment could not be placed: {exception.args[0]}") from exception
         self._unplaced.clear()
+
+    def _try_damage_again(self) -> None:
+        """Have the partitions placed anew, between two polls, when all that came before the damage is committed.
+
+        Seeking is not enough: the client reads on from within a damaged batch, takes its bytes for offsets, and
+        may by now wait for a position that does not exist.
+        """
+        hopeless = self._damage.hopeless()
+        if hopeless is not None:
+            group = str(self._conf["group.id"])
+            raise SourceRefused(damage_line(*hopeless, group=group, detail=self._damage_detail))
+        time.sleep(DAMAGE_PAUSE_S)
+        self._unplaced |= self._damage.ahead.keys() & self._owned
+        self._damage.tried_again()
 
     def _ends(self, at: TopicPartition) -> tuple[int, int]:
         """Return the first offset of the log and the next one that a reader of our kind would see."""
@@ -275,7 +302,9 @@ class KafkaSource:
         return self._conf.get("group.protocol") == "consumer" or "cooperative" in strategy
 
     def _kept(self, messages: list[Message]) -> list[Message]:
-        """Return the records of partitions that are still ours, and note what was delivered."""
+        """Return the records of partitions that are still ours, in front of any damage, and note what was delivered."""
+        if self._damage.ahead:
+            messages = [m for m in messages if not self._damage.is_behind(_place_of(m), m.offset() or 0)]
         last = {(message.topic() or "", message.partition() or 0): message for message in messages}
         if not last.keys() <= self._owned:
             messages = [m for m in messages if (m.topic(), m.partition()) in self._owned]
@@ -284,6 +313,7 @@ class KafkaSource:
             at = TopicPartition(topic, partition)
             self._delivered[at] = (message.offset() or 0) + 1
             self._delivered_ms[at] = message.timestamp()[1]
+            self._damage.passed(at)
         return messages
 
     def _seek(self, at: TopicPartition, offset: int) -> None:
@@ -314,6 +344,7 @@ class KafkaSource:
         for at in partitions:
             self._owned.discard(at)
             self._unplaced.discard(at)
+            self._damage.forget(at)
             self._delivered.pop(at, None)
             self._delivered_ms.pop(at, None)
 
@@ -339,6 +370,10 @@ class KafkaSource:
                 at = TopicPartition(topic, int(number))
                 if at in self._owned:
                     yield at, partition
+
+
+def _place_of(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic() or "", message.partition() or 0)
 
 
 def _check_in_log(placed: Mapping[TopicPartition, tuple[int, int, int]]) -> None:
