@@ -114,7 +114,7 @@ class ScoringWorker:
             monotonic=monotonic,
         )
         self._is_open = False
-        self._lacks_schemas = False
+        self._lacks_schemas: int | None = None  # the assignment for which they are lacking
         self._reported_at = monotonic()
 
     @property
@@ -135,6 +135,11 @@ class ScoringWorker:
     def is_joined(self) -> bool:
         """Return whether this process takes part in the group; a member without partitions is a spare."""
         return self._is_open and self._source.assignments > 0
+
+    @property
+    def lacks_schemas(self) -> bool:
+        """Return whether the last batch waits for schemas that cannot be had now."""
+        return self._lacks_schemas is not None
 
     def run(self) -> None:
         """Work until ``stop``; then leave the group.
@@ -163,6 +168,8 @@ class ScoringWorker:
         batch = self._poll()
         live = self._champion.current()  # after the poll, which may have waited: the newest model scores
         if batch is None:
+            if self._lacks_schemas != self._source.assignments:  # what lacked them is another member's now
+                self._has_schemas()
             return 0
         if live is None:
             self._recovery.rewind()
@@ -241,14 +248,14 @@ class ScoringWorker:
 
     def _wait_for_schemas(self, error: SchemasUnavailable) -> None:
         """Pause: no record is at fault. The polls that follow keep this member in its group."""
-        self._lacks_schemas = True
+        self._lacks_schemas = self._source.assignments
         self._telemetry.waiting("schema_registry", str(error))
         self._recovery.rewind()
         self._stop.wait(WAIT_FOR_SCHEMAS_S)
 
     def _has_schemas(self) -> None:
-        if self._lacks_schemas:
-            self._lacks_schemas = False
+        if self._lacks_schemas is not None:
+            self._lacks_schemas = None
             self._telemetry.waiting("")
 
     def _score(self, batch: RecordBatch, live: LiveModel, stopwatch: Stopwatch) -> ScoredBatch:

@@ -19,6 +19,8 @@ from consumer.worker import Limits, ScoringWorker
 from features.codec import FeatureCodec
 from features.encoding import EventEncoder, build_encoder
 from features.formats import build_codec
+from features.registry import SchemaRegistry
+from features.registry_codec import RegistryAvroCodec
 from models.champion import Champion, ChampionHandle, ChampionListener
 from producer.encoding import AvroScoreEncoder, JsonScoreEncoder, ScoreEncoder
 from producer.kafka import KafkaPlainSink, KafkaSink
@@ -30,6 +32,7 @@ from service.instruments import build_registry
 from service.metrics import PrometheusTelemetry
 from service.plugins import add_folder
 from service.probes import WorkerProbes
+from service.schemas import ScoreSchema, build_schemas
 from service.settings import Settings
 from service.store import build_store
 
@@ -48,6 +51,7 @@ class ScoringService:
     admin: AdminServer
     watchdog: Watchdog
     probes: WorkerProbes
+    score_schema: ScoreSchema | None
 
 
 def build_scoring_service(settings: Settings, *, transactional_id: str) -> ScoringService:
@@ -56,6 +60,8 @@ def build_scoring_service(settings: Settings, *, transactional_id: str) -> Scori
     telemetry = PrometheusTelemetry(settings.name, registry)
     champion = build_champion(settings, listener=telemetry)
     watchdog = Watchdog()
+    schemas = build_schemas(settings)
+    score_schema = build_score_schema(settings, schemas)
     source = KafkaSource(
         consumer_conf(settings, client_id=transactional_id),
         group_id=settings.groups.score,
@@ -70,10 +76,12 @@ def build_scoring_service(settings: Settings, *, transactional_id: str) -> Scori
         champion=champion,
         telemetry=telemetry,
         watchdog=watchdog,
+        codec=build_event_codec(settings, schemas),
+        encoder=build_score_encoder(settings, score_schema),
     )
     probes = WorkerProbes(worker, champion=champion, watchdog=watchdog)
     admin = AdminServer(settings.admin.host, settings.admin.port, probes=probes, registry=registry)
-    return ScoringService(worker, champion, admin, watchdog, probes)
+    return ScoringService(worker, champion, admin, watchdog, probes, score_schema)
 
 
 def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embedded broker
@@ -84,6 +92,8 @@ def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embe
     champion: Champion,
     telemetry: Telemetry,
     watchdog: Watchdog,
+    codec: FeatureCodec,
+    encoder: ScoreEncoder,
     now_ms: Callable[[], int] = epoch_ms,
 ) -> ScoringWorker:
     """Put a worker together around a source and a sink."""
@@ -91,9 +101,9 @@ def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embe
         source,
         sink,
         champion=champion,
-        scorer=BatchScorer(build_event_codec(settings), settings.feature_schema()),
+        scorer=BatchScorer(codec, settings.feature_schema()),
         outbox=Outbox(
-            build_score_encoder(settings),
+            encoder,
             scores_topic=settings.topics.scores,
             dead_letters_topic=settings.topics.dead_letters,
             service=settings.name,
@@ -144,8 +154,10 @@ def build_champion(settings: Settings, *, listener: ChampionListener | None = No
     )
 
 
-def build_event_codec(settings: Settings) -> FeatureCodec:
-    """Return the codec that reads feature events."""
+def build_event_codec(settings: Settings, schemas: SchemaRegistry | None = None) -> FeatureCodec:
+    """Return the codec that reads feature events, in the framing of the registry where there is one."""
+    if schemas is not None and settings.features.format == "avro":
+        return RegistryAvroCodec(schemas, subjects=settings.allowed_subjects)
     return build_codec(
         settings.features.format, avro_schema=read_avro_schema(settings), schema=settings.feature_schema()
     )
@@ -158,14 +170,20 @@ def build_event_encoder(settings: Settings) -> EventEncoder:
     )
 
 
-def build_score_encoder(settings: Settings) -> ScoreEncoder:
-    """Return the encoder of score records."""
+def build_score_schema(settings: Settings, schemas: SchemaRegistry | None) -> ScoreSchema | None:
+    """Return the schema that scores are written by in a registry's framing; None where they are not."""
+    return None if schemas is None or settings.output.format != "avro" else ScoreSchema(schemas, settings)
+
+
+def build_score_encoder(settings: Settings, score_schema: ScoreSchema | None = None) -> ScoreEncoder:
+    """Return the encoder of score records, in the framing of a registry where one has their schema."""
     if settings.output.format == "avro":
         return AvroScoreEncoder(
             service=settings.name,
             model_name=settings.model.name,
             passthrough=settings.output.passthrough_names,
             with_probabilities=settings.output.probabilities,
+            prefix=bytes if score_schema is None else score_schema.prefix,
         )
     return JsonScoreEncoder(
         service=settings.name, model_name=settings.model.name, with_probabilities=settings.output.probabilities

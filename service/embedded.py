@@ -16,7 +16,15 @@ from consumer.watchdog import Watchdog
 from models.champion import ChampionHandle
 from producer.broker import InMemoryBroker
 from producer.memory import InMemorySink
-from service.bootstrap import build_champion, build_worker, epoch_ms
+from service.bootstrap import (
+    build_champion,
+    build_event_codec,
+    build_score_encoder,
+    build_score_schema,
+    build_worker,
+    epoch_ms,
+)
+from service.schemas import build_schemas
 from service.settings import Settings
 from service.stream_stats import StreamStats
 
@@ -36,6 +44,7 @@ class EmbeddedService:
             self.broker.create_topic(topic, PARTITIONS)
         self.stats = StreamStats()
         self.champion: ChampionHandle = build_champion(settings, listener=self.stats)
+        schemas = build_schemas(settings)
         self._worker = build_worker(
             settings,
             source=InMemorySource(
@@ -48,6 +57,8 @@ class EmbeddedService:
             champion=self.champion,
             telemetry=self.stats,
             watchdog=Watchdog(),
+            codec=build_event_codec(settings, schemas),
+            encoder=build_score_encoder(settings, build_score_schema(settings, schemas)),
         )
         self._failure: BaseException | None = None
         self.published = 0

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     DRAINING = "draining"
     NO_CHAMPION = "no_champion"
     NOT_JOINED = "not_joined"
+    SCHEMA_REGISTRY = "schema_registry"
     STALLED_WORKER = "stalled_worker"
     WORKER_ENDED = "worker_ended"
 
@@ -66,23 +67,26 @@ def liveness(now: float, last_beat: float, *, limit_s: float) -> Verdict:
     return Verdict(ok=False, reason=Reason.STALLED_WORKER, detail=detail)
 
 
-def readiness(*, phase: Phase, has_champion: bool, is_joined: bool, live: Verdict) -> Verdict:
+def readiness(*, phase: Phase, has_champion: bool, is_joined: bool, lacks_schemas: bool, live: Verdict) -> Verdict:
     """Judge whether events are being scored; the first thing that is missing is named.
 
     A member that has joined its group and owns no partition is ready: it is a spare.
     """
-    if phase is Phase.DRAINING:
-        return Verdict(ok=False, reason=Reason.DRAINING, detail="the process was asked to stop and finishes its batch")
-    if not live.ok:
+    if phase is not Phase.DRAINING and not live.ok:
         return live
-    if phase is Phase.STARTING:
-        return Verdict(ok=False, reason=Reason.STARTING, detail="the worker is being built")
-    if not has_champion:
-        return Verdict(
-            ok=False,
-            reason=Reason.NO_CHAMPION,
-            detail="there is no champion model yet; `tidemill train` or `tidemill models promote` gives one",
-        )
-    if not is_joined:
-        return Verdict(ok=False, reason=Reason.NOT_JOINED, detail="the consumer group has not been joined yet")
-    return ALIVE
+    missing = (
+        (phase is Phase.DRAINING, Reason.DRAINING, "the process was asked to stop and finishes its batch"),
+        (phase is Phase.STARTING, Reason.STARTING, "the worker is being built"),
+        (
+            not has_champion,
+            Reason.NO_CHAMPION,
+            "there is no champion model yet; `tidemill train` or `tidemill models promote` gives one",
+        ),
+        (not is_joined, Reason.NOT_JOINED, "the consumer group has not been joined yet"),
+        (
+            lacks_schemas,
+            Reason.SCHEMA_REGISTRY,
+            "the schema registry gives no definite answer; events wait for it and none is buried",
+        ),
+    )
+    return next((Verdict(ok=False, reason=reason, detail=detail) for is_so, reason, detail in missing if is_so), ALIVE)

@@ -32,5 +32,6 @@ class WorkerProbes:
             phase=Phase.DRAINING if self._worker.is_stopping else Phase.RUNNING,
             has_champion=self._champion.current() is not None,
             is_joined=self._worker.is_joined,
+            lacks_schemas=self._worker.lacks_schemas,
             live=self.live(),
         )

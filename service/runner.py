@@ -23,10 +23,13 @@ def run_scoring_service(service: ScoringService) -> None:
     """Run until SIGTERM or SIGINT; the batch in hand is finished first. A second signal ends the process at once.
 
     Raises:
+        SettingsError: The schema registry does not have the schema of the scores.
         ConsumerError: The worker cannot go on.
         ProducerError: The cluster refuses what the worker needs.
     """
     log = structlog.stdlib.get_logger("tidemill")
+    if service.score_schema is not None:
+        service.score_schema.look_up()
     service.watchdog.start()
     service.admin.start()
     service.champion.start()

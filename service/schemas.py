@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import struct
 
 import structlog
 
 from features.errors import SchemaIncompatible, SchemasUnavailable
 from features.registry import SchemaRegistry
+from features.registry_framing import prefix_of
 from producer.encoding import score_record_schema
 from service.errors import SettingsError
 from service.settings import Settings
-
-MAGIC = b"\x00"  # what Confluent's framing begins with; four bytes of the id follow
 
 
 def build_schemas(settings: Settings) -> SchemaRegistry | None:
@@ -60,7 +58,7 @@ class ScoreSchema:
             SettingsError: The registry does not have the schema, or does not take it.
         """
         if not self._prefix:
-            self._prefix = MAGIC + struct.pack(">I", self._id())
+            self._prefix = prefix_of(self._id())
         return self._prefix
 
     def look_up(self) -> None:

@@ -15,19 +15,22 @@ def test_liveness_is_the_age_of_the_last_beat(now: float, reason: Reason) -> Non
 
 
 @pytest.mark.parametrize(
-    ("phase", "has_champion", "is_joined", "live", "reason"),
+    ("phase", "has_champion", "is_joined", "lacks_schemas", "live", "reason"),
     [
-        (Phase.RUNNING, True, True, ALIVE, Reason.OK),
-        (Phase.RUNNING, True, False, ALIVE, Reason.NOT_JOINED),
-        (Phase.RUNNING, False, False, ALIVE, Reason.NO_CHAMPION),
-        (Phase.STARTING, False, False, ALIVE, Reason.STARTING),
-        (Phase.RUNNING, True, True, STALLED, Reason.STALLED_WORKER),
-        (Phase.DRAINING, True, True, STALLED, Reason.DRAINING),
+        (Phase.RUNNING, True, True, False, ALIVE, Reason.OK),
+        (Phase.RUNNING, True, True, True, ALIVE, Reason.SCHEMA_REGISTRY),
+        (Phase.RUNNING, True, False, True, ALIVE, Reason.NOT_JOINED),
+        (Phase.RUNNING, False, False, False, ALIVE, Reason.NO_CHAMPION),
+        (Phase.STARTING, False, False, False, ALIVE, Reason.STARTING),
+        (Phase.RUNNING, True, True, False, STALLED, Reason.STALLED_WORKER),
+        (Phase.DRAINING, True, True, False, STALLED, Reason.DRAINING),
     ],
 )
 def test_readiness_names_the_first_thing_missing(
-    phase: Phase, reason: Reason, live: Verdict, *, has_champion: bool, is_joined: bool
+    phase: Phase, reason: Reason, live: Verdict, *, has_champion: bool, is_joined: bool, lacks_schemas: bool
 ) -> None:
     """The reason is the one a person must deal with first."""
-    verdict = readiness(phase=phase, has_champion=has_champion, is_joined=is_joined, live=live)
+    verdict = readiness(
+        phase=phase, has_champion=has_champion, is_joined=is_joined, lacks_schemas=lacks_schemas, live=live
+    )
     assert (verdict.ok, verdict.reason) == (reason is Reason.OK, reason)
