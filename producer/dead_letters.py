@@ -18,6 +18,7 @@ TRUNCATED_HEADER = "tidemill.truncated"
 MAX_ORIGINAL_HEADERS = 100
 MAX_ORIGINAL_HEADER_BYTES = 64 * 1024  # more could make the dead letter larger than any topic takes
 TRUNCATED_VALUE_BYTES = 64 * 1024  # what is kept of a value that no topic takes
+_MAX_COUNT_BYTES = 20
 
 
 def dead_letter_headers(
@@ -46,9 +47,14 @@ def dead_letter_headers(
         REASON_HEADER: rejection.reason.value,
     }
     kept = _bounded([(name, value) for name, value in original if name not in ours])
-    if not any(name == REPLAYS_HEADER for name, _ in kept):
-        ours[REPLAYS_HEADER] = "0"
+    if not any(name == REPLAYS_HEADER for name, _ in kept):  # never forgotten for want of room
+        ours[REPLAYS_HEADER] = _replays_among(original)
     return kept + [(name, text.encode("utf-8", "backslashreplace")) for name, text in ours.items()]
+
+
+def _replays_among(headers: Headers) -> str:
+    counts = [value for name, value in headers if name == REPLAYS_HEADER and value]
+    return counts[0][:_MAX_COUNT_BYTES].decode("ascii", "replace") if counts else "0"
 
 
 def _bounded(headers: list[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:

@@ -42,6 +42,13 @@ def test_dead_letter_headers_are_bounded() -> None:
     assert sum(len(value or b"") for _, value in many + huge) < MAX_ORIGINAL_HEADER_BYTES
 
 
+def test_dead_letter_headers_keep_the_replay_count_whatever_is_dropped() -> None:
+    """A record replayed with many headers, or large ones, does not lose count of its replays."""
+    for crowd in [[(f"h{i}", b"x") for i in range(1000)], [("h", b"x" * 1_000_000)]]:
+        found = headers_of(original=[*crowd, ("tidemill.replays", b"2")])
+        assert [value for name, value in found if name == "tidemill.replays"] == [b"2"]
+
+
 def test_dead_letter_message_never_fails_to_encode() -> None:
     """A lone surrogate in the offending text must not stop the worker; the text is cut to its limit."""
     message = dict(headers_of(detail="\ud800" + "x" * 10_000))["__connect.errors.exception.message"]
