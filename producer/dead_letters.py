@@ -6,6 +6,9 @@ on ours; ``tidemill.*`` is added.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from features.rejection import MAX_DETAIL_CHARS, Rejection
 from producer.records import Headers, TopicPartition
 
@@ -19,6 +22,75 @@ MAX_ORIGINAL_HEADERS = 100
 MAX_ORIGINAL_HEADER_BYTES = 64 * 1024  # more could make the dead letter larger than any topic takes
 TRUNCATED_VALUE_BYTES = 64 * 1024  # what is kept of a value that no topic takes
 _MAX_COUNT_BYTES = 20
+
+_OURS = (CONNECT_PREFIX, "tidemill.")
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFacts:
+    """What the headers of a dead letter say.
+
+    Attributes:
+        source: Where the record was read.
+        offset: Its offset there.
+        reason: Why it was turned away, see ``Reason``; a later version may write one that is not known here.
+        stage: The step that turned it away.
+        detail: One line for a person.
+        service: The name of the service that wrote the letter.
+        replays: How often the record had been replayed before it was turned away.
+        full_bytes: The size of the value before it was cut; None when the letter holds all of it.
+    """
+
+    source: TopicPartition
+    offset: int
+    reason: str
+    stage: str
+    detail: str
+    service: str
+    replays: int
+    full_bytes: int | None = None
+
+
+def letter_facts(headers: Headers) -> LetterFacts | None:
+    """Return what the headers say, or None when they are not those of a dead letter of ours. Never raises.
+
+    >>> from features.rejection import Reason, Stage
+    >>> dead = Rejection(0, Stage.DECODE, Reason.EMPTY, "the value is empty")
+    >>> written = dead_letter_headers(dead, source=TopicPartition("in", 3), offset=41, service="s", original=[])
+    >>> str(letter_facts(written).source), letter_facts(written).reason
+    ('in[3]', 'empty')
+    """
+    found = {name: (value or b"").decode("utf-8", "replace") for name, value in headers if name.startswith(_OURS)}
+    topic = found.get(CONNECT_PREFIX + "topic")
+    partition, offset = _number(found, CONNECT_PREFIX + "partition"), _number(found, CONNECT_PREFIX + "offset")
+    if not topic or partition is None or offset is None or not found.get(REASON_HEADER):
+        return None
+    return LetterFacts(
+        source=TopicPartition(topic, partition),
+        offset=offset,
+        reason=found[REASON_HEADER],
+        stage=found.get(CONNECT_PREFIX + "stage", ""),
+        detail=found.get(CONNECT_PREFIX + "exception.message", ""),
+        service=found.get(SERVICE_HEADER, ""),
+        replays=_number(found, REPLAYS_HEADER) or 0,
+        full_bytes=(_number(found, TRUNCATED_HEADER) or 0) if TRUNCATED_HEADER in found else None,
+    )
+
+
+def replayed_headers(headers: Headers, *, replays: int) -> list[tuple[str, bytes | None]]:
+    """Return the headers a record had before it became a dead letter, and how often it has been replayed by now.
+
+    >>> replayed_headers([("trace", b"1"), ("tidemill.reason", b"empty"), ("tidemill.replays", b"0")], replays=1)
+    [('trace', b'1'), ('tidemill.replays', b'1')]
+    """
+    kept = [(name, value) for name, value in headers if not name.startswith(_OURS)]
+    return [*kept, (REPLAYS_HEADER, str(replays).encode())]
+
+
+def _number(found: Mapping[str, str], name: str) -> int | None:
+    text = found.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def dead_letter_headers(

@@ -1,0 +1,140 @@
+"""A replay on Apache Kafka: letters go out and the marks of what was sent are committed in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import TopicPartition as ClientPartition
+
+from consumer.errors import SourceRefused
+from consumer.kafka_reader import KafkaSnapshot
+from consumer.records import RecordBatch
+from consumer.replay import Replayed
+from consumer.replay_marks import Marks
+from producer.errors import AbortRequired, ProducerError, ProducerFenced, RecordTooLarge, RecreateRequired
+from producer.kafka import KafkaSink
+from producer.records import TopicPartition
+
+CHUNK_RECORDS = 500
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class MarkingSink(KafkaSink):
+    """A transactional sink whose offsets carry a note each."""
+
+    def send_marks(self, marks: Mapping[TopicPartition, Marks], group: object) -> None:
+        """Add the marks to the transaction, for a group without members."""
+        positions = [
+            ClientPartition(at.topic, at.partition, mark.low, metadata=mark.note()) for at, mark in marks.items()
+        ]
+        self._attempt(
+            "send_offsets_to_transaction",
+            lambda timeout: self._producer.send_offsets_to_transaction(positions, group, timeout),
+        )
+
+
+class KafkaMarks:
+    """Reads the letters that no replay has dealt with; sends nothing, changes nothing."""
+
+    def __init__(self, conf: Mapping[str, Any], *, topic: str, group_id: str) -> None:
+        """Connect; see ``KafkaSnapshot`` for what it raises."""
+        self._group_id = group_id
+        self._snapshot = KafkaSnapshot(conf, topic, group_id=group_id)
+        self._marks: dict[TopicPartition, Marks] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Return how many offsets there are to look at, once the log is open."""
+        return self._snapshot.remaining
+
+    def open(self) -> Mapping[TopicPartition, Marks]:
+        """Return what is committed, and begin to read behind it."""
+        self._marks = {at: self._read(at, *found) for at, found in self._snapshot.committed().items()}
+        self._snapshot.begin({at: mark.low for at, mark in self._marks.items()})
+        return self._marks
+
+    def batches(self) -> Iterator[RecordBatch]:
+        """Yield the letters."""
+        return self._snapshot.batches(max_records=CHUNK_RECORDS, max_bytes=CHUNK_BYTES)
+
+    def send(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
+        """Send nothing: this is how a dry run is made."""
+
+    def close(self) -> None:
+        """Release the client."""
+        self._snapshot.close()
+
+    def _read(self, at: TopicPartition, offset: int, note: str) -> Marks:
+        remedy = f"look at it with kafka-consumer-groups --describe --group {self._group_id}"
+        if offset < 0:
+            return Marks()
+        if offset > self._snapshot.ends[at][1]:
+            raise SourceRefused(
+                f"group {self._group_id} has dealt with {at} up to {offset}, where the topic has only "
+                f"{self._snapshot.ends[at][1]} records: it was made anew. Delete the group's offsets "
+                f"(kafka-consumer-groups --delete-offsets --group {self._group_id} --topic {at.topic}) and start again"
+            )
+        try:
+            return Marks.read(offset, note)
+        except ValueError as error:
+            raise SourceRefused(
+                f"group {self._group_id}: what is noted about {at} cannot be read: {error}; {remedy}"
+            ) from error
+
+
+class KafkaReplay(KafkaMarks):
+    """The letters, and the way back for them."""
+
+    def __init__(self, conf: Mapping[str, Any], sink: MarkingSink, *, topic: str, group_id: str) -> None:
+        """Take a sink that is not open; one transactional id for all replays of a service keeps two of them apart."""
+        super().__init__(conf, topic=topic, group_id=group_id)
+        self._sink = sink
+        self._counts: dict[str, int] = {}
+
+    def open(self) -> Mapping[TopicPartition, Marks]:
+        """Take the id over, which aborts what another replay has in hand, and only then read what is committed."""
+        self._sink.open()
+        return super().open()
+
+    def send(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
+        """Send and commit as one; when it fails, nothing of it is visible, or a later run knows."""
+        try:
+            self._transact(letters, marks)
+        except (AbortRequired, RecordTooLarge):
+            self._sink.abort()
+            raise
+        except ProducerFenced as error:
+            raise ProducerFenced("another replay of this service has begun, and took over; this one ends") from error
+        except RecreateRequired as error:
+            raise RecreateRequired(
+                f"it is not known whether the last {len(letters)} letters were sent ({error}); "
+                "run the command again: it finds out, and sends none twice"
+            ) from error
+        except BaseException:  # Ctrl-C: an open transaction would hold up readers until it times out
+            with contextlib.suppress(ProducerError):
+                self._sink.abort()
+            raise
+
+    def close(self) -> None:
+        """Release both clients."""
+        self._sink.close()
+        super().close()
+
+    def _transact(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
+        for topic in {letter.topic for letter in letters} - self._counts.keys():
+            self._counts[topic] = self._sink.partition_count(topic)
+        self._sink.begin()
+        for letter in letters:
+            self._sink.produce(
+                letter.topic,
+                key=letter.key,
+                value=letter.value,
+                timestamp_ms=letter.timestamp_ms,
+                headers=letter.headers,
+                partition=letter.partition(self._counts[letter.topic]),
+            )
+        self._sink.flush()
+        self._sink.send_marks(marks, self._snapshot.group_metadata)
+        self._sink.commit()
