@@ -1,85 +1,102 @@
-"""A schema registry in memory, as the port has it: for tests of what asks a registry."""
+"""The registry port without HTTP: at once, and away or behind when a test says so."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import UUID
+from collections import Counter
+from dataclasses import dataclass, field
 
 from features.errors import SchemaIncompatible, SchemasUnavailable
-from features.registry import AVRO, RegisteredSchema, SubjectVersion
+from features.registry import RegisteredSchema, SubjectVersion
+from tests.support.registry_store import Json, Refusal, RegistryStore, Stored
 
 
+@dataclass
 class FakeRegistry:
-    """Holds what it is given, counts what it is asked, and can be away or refuse what is new.
+    """Implements ``SchemaRegistry`` in memory.
 
-    An id is the schema's place among all, from 1 on, and its guid the id written as a UUID.
+    While ``is_away`` nothing is answered; an id in ``late`` is denied that many times; ``asked`` counts the
+    questions for an id or a globally unique one.
     """
 
-    def __init__(self, **subjects: Any) -> None:
-        """Hold a schema under each subject; ``_`` in a name stands for ``-``."""
-        self.held: dict[str, list[int]] = {}
-        self.schemas: list[RegisteredSchema] = []
-        self.is_away = False
-        self.refuses = False
-        self.asked = 0
-        for subject, schema in subjects.items():
-            self.put(subject.replace("_", "-"), schema)
+    store: RegistryStore = field(default_factory=RegistryStore)
+    is_away: bool = False
+    late: Counter[int | str] = field(default_factory=Counter)
+    asked: Counter[int | str] = field(default_factory=Counter)
 
-    def put(self, subject: str, schema: Mapping[str, Any] | str, *, kind: str = AVRO) -> int:
-        """Add the next version of a subject and return its id."""
+    def add(self, subject: str, schema: Json, *, kind: str = "AVRO") -> int:
+        """Register a schema of any kind and return its id."""
         text = schema if isinstance(schema, str) else json.dumps(schema)
-        self.schemas.append(RegisteredSchema(text, kind))
-        self.held.setdefault(subject, []).append(len(self.schemas))
-        return len(self.schemas)
+        return self.store.register(subject, {"schema": text, "schemaType": kind}).id
+
+    def guid(self, schema_id: int) -> str:
+        """Return the globally unique id of a schema."""
+        return self.store.by_id(schema_id).guid
 
     def by_id(self, schema_id: int) -> RegisteredSchema | None:
         """Return the schema of an id."""
-        self._answer()
-        return self.schemas[schema_id - 1] if 0 < schema_id <= len(self.schemas) else None
+        return self._found(schema_id, self.store.schemas.get(schema_id))
 
     def by_guid(self, guid: str) -> RegisteredSchema | None:
-        """Return the schema of a guid."""
-        return self.by_id(UUID(guid).int)
+        """Return the schema of a globally unique id."""
+        return self._found(guid, next((s for s in self.store.schemas.values() if s.guid == guid), None))
 
     def subjects_of(self, schema_id: int) -> frozenset[str]:
-        """Return the subjects of an id."""
+        """Return the subjects an id is registered under."""
         self._answer()
-        return frozenset(subject for subject, ids in self.held.items() if schema_id in ids)
+        if schema_id not in self.store.schemas:
+            return frozenset()
+        return frozenset(subject for subject, _ in self.store.places(schema_id, deleted=True))
 
     def holds(self, subject: str, guid: str) -> bool:
-        """Return whether a guid is under a subject."""
-        return subject in self.subjects_of(UUID(guid).int)
-
-    def subjects(self) -> Sequence[str]:
-        """Return all subjects."""
+        """Return whether a subject has the schema."""
         self._answer()
-        return list(self.held)
+        return any(version.schema.guid == guid for version in self.store.subjects.get(subject, []))
+
+    def subjects(self) -> list[str]:
+        """Return every subject."""
+        self._answer()
+        return list(self.store.subjects)
 
     def latest(self, subject: str) -> SubjectVersion | None:
         """Return the newest version of a subject."""
         self._answer()
-        ids = self.held.get(subject)
-        return None if not ids else SubjectVersion(ids[-1], len(ids), self.schemas[ids[-1] - 1])
+        try:
+            version = self.store.version(subject, "latest", deleted=False)
+        except Refusal:
+            return None
+        return SubjectVersion(version.schema.id, version.number, _registered(version.schema))
 
     def id_of(self, subject: str, text: str) -> int | None:
-        """Return the id of a text under a subject."""
+        """Return the id of a schema under a subject."""
         self._answer()
-        return next((i for i in self.held.get(subject, ()) if self.schemas[i - 1].text == text), None)
+        try:
+            return self.store.look_up(subject, {"schema": text}, deleted=False).schema.id
+        except Refusal:
+            return None
 
     def register(self, subject: str, text: str) -> int:
-        """Add a text, or refuse it."""
-        known = self.id_of(subject, text)
-        if known is None and not self.is_compatible(subject, text):
-            raise SchemaIncompatible("a field was removed")
-        return self.put(subject, text) if known is None else known
+        """Register a schema under a subject."""
+        self._answer()
+        try:
+            return self.store.register(subject, {"schema": text}).id
+        except Refusal as refusal:
+            raise SchemaIncompatible(str(refusal)) from refusal
 
     def is_compatible(self, subject: str, text: str) -> bool:
-        """Return whether a text would be taken."""
-        return self.id_of(subject, text) is not None or not (self.refuses and subject in self.held)
+        """Return whether the subject's rule takes a schema."""
+        self._answer()
+        return self.store.is_compatible(subject, {"schema": text})
+
+    def _found(self, key: int | str, schema: Stored | None) -> RegisteredSchema | None:
+        self._answer()
+        self.asked[key] += 1
+        return None if schema is None or self.asked[key] <= self.late[key] else _registered(schema)
 
     def _answer(self) -> None:
-        self.asked += 1
         if self.is_away:
-            raise SchemasUnavailable("the schema registry http://fake does not answer in time")
+            raise SchemasUnavailable("the registry is away")
+
+
+def _registered(schema: Stored) -> RegisteredSchema:
+    return RegisteredSchema(schema.text, schema.kind)
