@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import msgspec
 
@@ -16,6 +15,7 @@ from features.errors import CodecError
 from features.identity import plain
 from features.registered import load_registered
 from features.registry import SchemaRegistry
+from features.registry_framing import SchemaKey, unframed
 from features.rejection import Problem
 from producer.encoding import score_record_schema
 from producer.records import Headers
@@ -23,7 +23,6 @@ from service.bootstrap import read_avro_schema
 from service.schemas import build_schemas
 from service.settings import Settings
 
-SCHEMA_HEADER = "__value_schema_id"
 Decode: TypeAlias = Callable[[bytes, Headers], Any]
 """Decodes one value; the headers may name its schema. Raises ``ValueError`` with the reason where it cannot,
 and ``SchemasUnavailable`` where the registry that has the schema gives no answer now."""
@@ -86,7 +85,7 @@ class RegistryDecoder:
     def __init__(self, registry: SchemaRegistry) -> None:
         """Ask nothing yet."""
         self._registry = registry
-        self._readers: dict[int | str, Reader] = {}
+        self._readers: dict[SchemaKey, Reader] = {}
 
     def __call__(self, value: bytes, headers: Headers) -> Any:
         """Return the value decoded; see ``Decode`` for what is raised."""
@@ -95,7 +94,7 @@ class RegistryDecoder:
             self._readers[name] = self._reader(name)
         return read_whole(self._readers[name], body)
 
-    def _reader(self, name: int | str) -> Reader:
+    def _reader(self, name: SchemaKey) -> Reader:
         try:
             found = self._registry.by_id(name) if isinstance(name, int) else self._registry.by_guid(name)
             if found is None:
@@ -121,8 +120,8 @@ def read_whole(read: Reader, value: bytes) -> Any:
     return shown
 
 
-def framed(value: bytes, headers: Headers) -> tuple[int | str, bytes]:
-    """Return what names the schema of a value, an id or a guid, and the value without its framing.
+def framed(value: bytes, headers: Headers) -> tuple[SchemaKey, bytes]:
+    """Return what names the schema of a value, and the value without its framing.
 
     Raises:
         ValueError: Neither the value nor a header names one.
@@ -130,11 +129,8 @@ def framed(value: bytes, headers: Headers) -> tuple[int | str, bytes]:
     >>> framed(bytes([0, 0, 0, 0, 7]) + b"x", ())
     (7, b'x')
     """
-    header = next((content for name, content in headers if name == SCHEMA_HEADER and content), None)
-    mark = value[:5] if header is None else header
-    if mark[:1] == b"\x01" and len(mark) == 17 and header is not None:
-        return str(UUID(bytes=mark[1:])), value
-    if mark[:1] == b"\x00" and len(mark) == 5:
-        return int.from_bytes(mark[1:], "big"), value[5:] if header is None else value
-    where = "the value does not begin" if header is None else f"the header {SCHEMA_HEADER} does not begin"
-    raise ValueError(f"no schema is named: {where} as a registry's framing does")
+    groups, rejections = unframed([value], lambda _row: headers)
+    for rejection in rejections:
+        raise ValueError(rejection.detail)
+    ((key, group),) = groups.items()
+    return key, group.bodies[0]

@@ -26,6 +26,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "features.errors.SchemaError": WRONG_USAGE,
     "features.errors.CodecError": WRONG_USAGE,
     "features.errors.TableError": WRONG_USAGE,
+    "features.errors.SchemasUnavailable": NOT_REACHABLE,
     "models.errors.ModelError": FAILED,
     "models.errors.StoreError": NOT_REACHABLE,
     "models.errors.VersionNotFound": WRONG_USAGE,

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from features.encoding import build_encoder
 from features.errors import SchemasUnavailable
+from features.registry_framing import SCHEMA_HEADER
 from producer.records import Headers
-from service.decoders import SCHEMA_HEADER, RegistryDecoder, bare_avro, decode_json, event_decoder, score_decoder
+from service.decoders import RegistryDecoder, bare_avro, decode_json, event_decoder, score_decoder
 from service.settings import Settings, settings_from
 from tests.support.registry_fake import FakeRegistry
 
@@ -59,7 +61,17 @@ def test_decode_json_says_that_a_value_is_none(value: bytes) -> None:
 
 
 VALUE = b"\x04\x01\x02"
-FAKE = FakeRegistry(pay_value=PAYMENT)
+
+
+def registry_of(*schemas: Any, kind: str = "AVRO") -> FakeRegistry:
+    """Return a registry that has these schemas, from id 1 on."""
+    registry = FakeRegistry()
+    for schema in schemas:
+        registry.add("pay-value", schema, kind=kind)
+    return registry
+
+
+FAKE = registry_of(PAYMENT)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +79,7 @@ FAKE = FakeRegistry(pay_value=PAYMENT)
     [
         (b"\x00\x00\x00\x00\x01" + VALUE, ()),
         (VALUE, [(SCHEMA_HEADER, b"\x00\x00\x00\x00\x01")]),
-        (VALUE, [("other", None), (SCHEMA_HEADER, b"\x01" + bytes(15) + b"\x01")]),
+        (VALUE, [("other", None), (SCHEMA_HEADER, b"\x01" + UUID(FAKE.guid(1)).bytes)]),
     ],
 )
 def test_registry_decoder_reads_both_framings(value: bytes, headers: Headers) -> None:
@@ -80,9 +92,9 @@ def test_registry_decoder_reads_both_framings(value: bytes, headers: Headers) ->
     [
         (b"\x00\x00\x00\x00\x09" + VALUE, (), "no schema 9"),
         (b"\x00\x00\x00\x00\x01\x04", (), "bytes left"),
-        (b"{}", (), "no schema is named: the value"),
-        (b"", (), "no schema is named: the value"),
-        (VALUE, [(SCHEMA_HEADER, b"\x07")], "no schema is named: the header"),
+        (b"{}1234", (), "not with the magic byte"),
+        (b"", (), "no bytes"),
+        (VALUE, [(SCHEMA_HEADER, b"\x07")], "the header __value_schema_id holds 07"),
     ],
 )
 def test_registry_decoder_says_why_it_cannot_read(value: bytes, headers: Headers, reason: str) -> None:
@@ -93,11 +105,11 @@ def test_registry_decoder_says_why_it_cannot_read(value: bytes, headers: Headers
 
 def test_registry_decoder_asks_once_for_each_schema_and_not_for_a_wrong_value() -> None:
     """A registry that is away is another matter than a value that cannot be read."""
-    registry = FakeRegistry(pay_value=PAYMENT)
+    registry = registry_of(PAYMENT)
     decode = RegistryDecoder(registry)
     for _ in range(3):
         decode(b"\x00\x00\x00\x00\x01" + VALUE, ())
-    assert registry.asked == 1
+    assert registry.asked == {1: 1}
     registry.is_away = True
     with pytest.raises(SchemasUnavailable):
         decode(b"\x00\x00\x00\x00\x02" + VALUE, ())
@@ -105,11 +117,10 @@ def test_registry_decoder_asks_once_for_each_schema_and_not_for_a_wrong_value() 
 
 def test_registry_decoder_refuses_a_schema_that_is_not_safe() -> None:
     """What the service would not decode by is not decoded by for a person either."""
-    registry = FakeRegistry(pay_value="{}")
-    registry.put("p", "syntax = 3", kind="PROTOBUF")
-    for number, reason in ((1, "cannot be decoded by"), (2, "only Avro")):
-        with pytest.raises(ValueError, match=reason):
-            RegistryDecoder(registry)(bytes([0, 0, 0, 0, number]), ())
+    loop = {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}
+    for registry, reason in ((registry_of(loop), "recursive"), (registry_of({}, kind="JSON"), "only Avro")):
+        with pytest.raises(ValueError, match=f"schema 1 cannot be decoded by.*{reason}"):
+            RegistryDecoder(registry)(b"\x00\x00\x00\x00\x01\x00", ())
 
 
 def test_decoders_ask_the_registry_of_the_service_file() -> None:
