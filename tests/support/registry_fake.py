@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from features.errors import SchemaIncompatible, SchemasUnavailable
@@ -15,12 +16,13 @@ from tests.support.registry_store import Json, Refusal, RegistryStore, Stored
 class FakeRegistry:
     """Implements ``SchemaRegistry`` in memory.
 
-    While ``is_away`` nothing is answered; an id in ``late`` is denied that many times; ``asked`` counts the
+    While ``is_away`` nothing is answered; ``thinks`` is called before each answer; an id in ``late`` is denied that many times; ``asked`` counts the
     questions for an id or a globally unique one.
     """
 
     store: RegistryStore = field(default_factory=RegistryStore)
     is_away: bool = False
+    thinks: Callable[[], None] = lambda: None
     late: Counter[int | str] = field(default_factory=Counter)
     asked: Counter[int | str] = field(default_factory=Counter)
 
@@ -94,6 +96,7 @@ class FakeRegistry:
         return None if schema is None or self.asked[key] <= self.late[key] else _registered(schema)
 
     def _answer(self) -> None:
+        self.thinks()
         if self.is_away:
             raise SchemasUnavailable("the registry is away")
 
