@@ -16,8 +16,8 @@ from tests.support.registry_store import Json, Refusal, RegistryStore, Stored
 class FakeRegistry:
     """Implements ``SchemaRegistry`` in memory.
 
-    While ``is_away`` nothing is answered; ``thinks`` is called before each answer; an id in ``late`` is denied that many times; ``asked`` counts the
-    questions for an id or a globally unique one.
+    While ``is_away`` nothing is answered; ``thinks`` is called before each answer; an id in ``late`` is denied
+    that many times; ``asked`` counts the questions for an id or a globally unique one.
     """
 
     store: RegistryStore = field(default_factory=RegistryStore)
