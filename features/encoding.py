@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import fastavro
@@ -16,10 +16,11 @@ import fastavro.schema
 import fastavro.validation
 import msgspec
 
+from features.avro_fitting import Convert, conversions, missing_paths
 from features.avro_schema import feature_record_schema
+from features.avro_types import load_writer_schema
 from features.errors import CodecError, EncodeError
-from features.identity import event_time_ms
-from features.paths import Path, split, value_at
+from features.paths import Path, value_at
 from features.rejection import Problem
 from features.schema import FeatureSchema
 
@@ -86,79 +87,55 @@ def _holds_infinity(value: Any) -> bool:
 
 
 class AvroEventEncoder:
-    """Writes bare Avro. Ids and keys that are numbers become text, times become what the schema counts in."""
+    """Writes Avro, each value after ``prefix``, which is empty for bare Avro.
 
-    def __init__(self, avro_schema: Mapping[str, Any], schema: FeatureSchema) -> None:
-        try:
-            self._schema = fastavro.schema.parse_schema(dict(avro_schema))
-        except Exception as error:
-            raise CodecError(f"the Avro schema is not valid: {type(error).__name__}: {error}") from error
-        self._conversions = _role_conversions(avro_schema, schema)
+    Ids and keys that are numbers become text; times, dates and decimals become what the schema counts in.
+    ``references`` are schemas that this one names without holding them.
+
+    Raises:
+        CodecError: On construction: the Avro schema is not valid, or no event of ours can fit it.
+    """
+
+    def __init__(
+        self,
+        avro_schema: Mapping[str, Any],
+        schema: FeatureSchema,
+        *,
+        references: Sequence[Mapping[str, Any]] = (),
+        prefix: bytes = b"",
+    ) -> None:
+        parsed, named = load_writer_schema(avro_schema, references)
+        missing = missing_paths(parsed, named, schema)
+        if missing:
+            raise CodecError(
+                f"the Avro schema wants {', '.join(missing[:5])}, which has no default and which the service file"
+                " does not name; name it under output.passthrough to have it written"
+            )
+        known: dict[str, Any] = {}
+        for reference in references:
+            fastavro.schema.parse_schema(dict(reference), named_schemas=known)
+        self._schema = fastavro.schema.parse_schema(dict(avro_schema), named_schemas=known)
+        self._conversions = conversions(parsed, named, schema)
+        self._prefix = prefix
 
     def encode(self, event: Mapping[str, Any]) -> bytes:
         """Return the bytes of one event."""
-        for path, convert in self._conversions:
-            event = _with_converted(event, path, convert)
         out = io.BytesIO()
+        out.write(self._prefix)
         try:
+            for path, convert in self._conversions:
+                event = _with_converted(event, path, convert)
             # The writer alone would let an int of 64 bits through, and fail on the rest without a name.
             fastavro.validation.validate(event, self._schema)
             fastavro.schemaless_writer(out, self._schema, event)
+        except EncodeError:
+            raise
         except Exception as error:
             raise EncodeError(f"the event does not fit the Avro schema: {' '.join(str(error).split())}") from error
         return out.getvalue()
 
 
-def _role_conversions(avro_schema: Mapping[str, Any], schema: FeatureSchema) -> list[tuple[Path, Callable[[Any], Any]]]:
-    """Return how the roles' values are adapted where the Avro schema wants another type for them."""
-    features = {f.source for f in schema.fields}
-    texts = [path for path in (schema.roles.id, schema.roles.key) if path is not None and path not in features]
-    conversions: list[tuple[Path, Callable[[Any], Any]]] = [
-        (split(path), _written_out) for path in texts if "string" in _types_at(avro_schema, split(path))
-    ]
-    time = schema.roles.time
-    if time is not None and time not in features:
-        for kind in _types_at(avro_schema, split(time)):
-            logical = kind.get("logicalType", "") if isinstance(kind, dict) else kind
-            if logical in _TICKS_PER_MS:
-                conversions.append((split(time), _clock(_TICKS_PER_MS[logical], time)))
-                break
-    return conversions
-
-
-def _written_out(value: Any) -> Any:
-    return str(value) if type(value) is int else value
-
-
-_TICKS_PER_MS = {"long": 1, "timestamp-millis": 1, "timestamp-micros": 1_000, "timestamp-nanos": 1_000_000}
-
-
-def _clock(ticks_per_ms: int, path: str) -> Callable[[Any], Any]:
-    def ticks(value: Any) -> int | None:
-        if value is None:
-            return None
-        ms = event_time_ms(value, path=path)
-        if isinstance(ms, Problem):
-            raise EncodeError(ms.detail)
-        return ms * ticks_per_ms
-
-    return ticks
-
-
-def _types_at(avro_schema: Any, path: Path) -> list[Any]:
-    """Return the types a path can have, looking through unions and nested records."""
-    nodes = list(avro_schema) if isinstance(avro_schema, list) else [avro_schema]
-    if not path:
-        return nodes
-    found: list[Any] = []
-    for node in nodes:
-        for field in node.get("fields", ()) if isinstance(node, Mapping) else ():
-            if field["name"] == path[0]:
-                found += _types_at(field["type"], path[1:])
-    return found
-
-
-def _with_converted(event: Mapping[str, Any], path: Path, convert: Callable[[Any], Any]) -> Mapping[str, Any]:
+def _with_converted(event: Mapping[str, Any], path: Path, convert: Convert) -> Mapping[str, Any]:
     """Return the event with one value replaced; the event given is left as it was."""
     value = value_at(event, path)
     if value is None or isinstance(value, Problem):

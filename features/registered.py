@@ -16,6 +16,15 @@ def load_registered(schema: RegisteredSchema) -> tuple[dict[str, Any], NamedType
     Raises:
         CodecError: It is not Avro, not a record, not valid, or not safe to decode by.
     """
+    return load_writer_schema(*texts_of(schema))
+
+
+def texts_of(schema: RegisteredSchema) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the record schema as it was registered, and those that it names.
+
+    Raises:
+        CodecError: It is not Avro, or not a record.
+    """
     if schema.kind != AVRO:
         raise CodecError(f"it is a {schema.kind} schema; only Avro can be read with a registry")
     try:
@@ -25,4 +34,4 @@ def load_registered(schema: RegisteredSchema) -> tuple[dict[str, Any], NamedType
         raise CodecError(f"the schema is no JSON: {error}") from error
     if not isinstance(whole, dict):
         raise CodecError("the Avro writer schema must be a record: events have named fields")
-    return load_writer_schema(whole, references)
+    return whole, references

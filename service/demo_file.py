@@ -13,13 +13,13 @@ from rich.console import Console
 
 from features.tables import read_events
 from producer.publishing import Event
-from service.bootstrap import build_event_encoder
 from service.decoders import score_decoder
 from service.embedded import EmbeddedService
 from service.errors import ServiceError
 from service.live_view import LiveView
+from service.schemas import build_schemas
 from service.settings import Settings
-from service.stream_commands import encode_chunk, key_reader
+from service.stream_commands import encode_chunk, key_reader, publish_encoder
 
 CHUNK_ROWS = 500
 SHOWN_SCORES = 5
@@ -68,7 +68,7 @@ def run_file(settings: Settings, file: Path, *, seconds: float, console: Console
 
 
 def _events(settings: Settings, file: Path) -> tuple[list[Event], int]:
-    encoder, key_of = build_event_encoder(settings), key_reader(settings)
+    encoder, key_of = publish_encoder(settings, build_schemas(settings)), key_reader(settings)
     events: list[Event] = []
     left_out = 0
     for chunk in read_events(file, settings.feature_schema()):

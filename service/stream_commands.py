@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from consumer.kafka_reader import KafkaReader
-from features.encoding import EventEncoder
-from features.errors import EncodeError
+from features.encoding import AvroEventEncoder, EventEncoder
+from features.errors import CodecError, EncodeError
 from features.paths import split, value_at
+from features.registered import texts_of
+from features.registry import SchemaRegistry
+from features.registry_framing import prefix_of
 from features.rejection import Problem, Reason
 from features.rows import LineProblem
 from features.tables import EventChunk, read_events
@@ -17,7 +20,9 @@ from producer.publishing import Event, EventPublisher
 from service.bootstrap import build_event_encoder, build_plain_sink
 from service.clients import consumer_conf
 from service.decoders import Decode, decode_json, event_decoder, score_decoder
+from service.errors import ServiceError
 from service.progress import progress
+from service.schemas import build_schemas
 from service.settings import Settings
 from service.tail_view import LineOf
 
@@ -30,11 +35,12 @@ def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Cal
     """Publish the rows of a file; return the number of rows that are no events.
 
     Raises:
-        FeatureError: The file cannot be read as events at all.
+        FeatureError: The file cannot be read as events at all, or the registry does not answer.
+        ServiceError: The registry has no schema to write by.
         ProducerError: The cluster refuses an event or the topic.
     """
     schema = settings.feature_schema()
-    encoder = build_event_encoder(settings)
+    encoder = publish_encoder(settings, build_schemas(settings))
     key_of = key_reader(settings)
     sink = build_plain_sink(settings, client_id=f"{settings.name}-publish")
     sink.open()
@@ -54,6 +60,37 @@ def publish_file(settings: Settings, file: Path, *, rate: float | None, say: Cal
         sink.close()
     say(f"published {publisher.published} events to {topic}" + (f", left out {refused} rows" if refused else ""))
     return refused
+
+
+def publish_encoder(settings: Settings, registry: SchemaRegistry | None) -> EventEncoder:
+    """Return what writes events to the first features topic: by the newest schema of its subject where there is one.
+
+    Raises:
+        SchemasUnavailable: The registry does not answer.
+        ServiceError: The registry has no schema for the topic.
+        CodecError: Its schema cannot be written by.
+    """
+    if registry is None or settings.features.format != "avro":
+        return build_event_encoder(settings)
+    subject = publish_subject(settings)
+    found = registry.latest(subject)
+    if found is None:
+        raise ServiceError(
+            f"subject {subject} is not in the registry, so there is no schema to write events by;"
+            " 'tidemill topics create' registers one"
+        )
+    try:
+        whole, references = texts_of(found.schema)
+        return AvroEventEncoder(whole, settings.feature_schema(), references=references, prefix=prefix_of(found.id))
+    except CodecError as error:
+        raise CodecError(f"subject {subject}, version {found.version}: {error}") from error
+
+
+def publish_subject(settings: Settings) -> str:
+    """Return the subject whose schema events are written by."""
+    usual = f"{settings.topics.features[0]}-value"
+    allowed = settings.allowed_subjects
+    return usual if allowed is None or usual in allowed else min(allowed)
 
 
 def follow(  # noqa: PLR0913 - what, from where, how many and how are four different things

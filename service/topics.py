@@ -1,14 +1,23 @@
-"""``topics create``: make what is missing, and say of what exists whether it is as asked."""
+"""``topics create``: make what is missing, and say of what exists whether it is as asked.
+
+With a schema registry the schemas of the topics are made too: a service registers nothing while it runs.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
+from features.avro_schema import feature_record_schema
+from features.errors import SchemaIncompatible
+from features.registry import SchemaRegistry
 from service.cluster import Denied, TopicFacts
+from service.schemas import score_schema_text
 from service.settings import Settings
 
+SCHEMA: Final = "schema"
 BROKER_DEFAULT: Final = -1  # the cluster's own number
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4)
 Result: TypeAlias = Literal["created", "exists", "differs", "denied"]
@@ -30,7 +39,7 @@ class TopicAdmin(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicOutcome:
-    """What became of one topic; ``detail`` is one line for a person."""
+    """What became of one topic, or of one subject (role ``schema``); ``detail`` is one line for a person."""
 
     name: str
     role: str
@@ -72,6 +81,37 @@ def create_topics(
         if follow is None and role == "features" and isinstance(facts, TopicFacts):
             follow = facts.partitions
     return outcomes
+
+
+def register_schemas(settings: Settings, registry: SchemaRegistry) -> list[TopicOutcome]:
+    """Register the schemas of the service that are missing; a subject of events that exists is left as it is.
+
+    Raises:
+        SchemasUnavailable: The registry does not answer.
+        CodecError: A path of the events cannot be an Avro name.
+    """
+    outcomes: list[TopicOutcome] = []
+    allowed = settings.allowed_subjects
+    for topic in settings.topics.features if settings.features.format == "avro" else ():
+        subject = f"{topic}-value"
+        found = registry.latest(subject)
+        if found is not None:
+            outcomes.append(TopicOutcome(subject, SCHEMA, "exists", f"version {found.version}, id {found.id}"))
+        elif allowed is None or subject in allowed:  # else the schemas are registered in another way
+            schema = feature_record_schema(settings.feature_schema(), name=settings.name)
+            outcomes.append(_registered(registry, subject, json.dumps(schema)))
+    if settings.output.format == "avro":
+        outcomes.append(_registered(registry, settings.scores_subject, score_schema_text(settings)))
+    return outcomes
+
+
+def _registered(registry: SchemaRegistry, subject: str, text: str) -> TopicOutcome:
+    try:
+        known = registry.id_of(subject, text)
+        number = registry.register(subject, text) if known is None else known
+    except SchemaIncompatible as error:
+        return TopicOutcome(subject, SCHEMA, "denied", str(error))
+    return TopicOutcome(subject, SCHEMA, "created" if known is None else "exists", f"id {number}")
 
 
 def _once_known(admin: TopicAdmin, name: str) -> TopicFacts | Denied | None:

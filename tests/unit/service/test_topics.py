@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from service.cluster import Denied, TopicFacts
 from service.settings import Settings, settings_from
-from service.topics import create_topics
+from service.topics import TopicOutcome, create_topics, register_schemas
+from tests.support.registry_fake import FakeRegistry
 
 FOUND = TopicFacts("fraud.features", partitions=6, replication=3, in_sync=3, leaderless=0, settings={})
 
@@ -88,3 +89,47 @@ def test_create_topics_says_what_it_may_not_look_at() -> None:
     """A topic without rights is neither missing nor fine."""
     outcomes = create_topics(settings(), Topics(FOUND, denied=["fraud.scores"]), partitions=None, replication=None)
     assert [outcome.result for outcome in outcomes] == ["exists", "denied", "created"]
+
+
+def with_registry(**sections: Any) -> Settings:
+    """Return settings of a service whose events and scores are Avro with a registry."""
+    data = {
+        "name": "fraud",
+        "schema_registry": {"url": "mock://topics"},
+        "features": {"fields": [{"name": "x", "type": "double"}], **sections.pop("features", {})},
+        "output": {"format": "avro", **sections.pop("output", {})},
+    }
+    return settings_from(data, folder=Path())
+
+
+def shown(outcomes: Sequence[TopicOutcome]) -> list[tuple[str, str]]:
+    """Return what became of each subject."""
+    return [(outcome.name, outcome.result) for outcome in outcomes]
+
+
+def test_register_schemas_registers_what_is_missing_once() -> None:
+    """A service that may not register anything while it runs finds its schemas there."""
+    registry = FakeRegistry()
+    outcomes = [shown(register_schemas(with_registry(), registry)) for _ in range(2)]
+    subjects = ["fraud.features-value", "fraud.scores-value"]
+    assert outcomes == [[(name, "created") for name in subjects], [(name, "exists") for name in subjects]]
+
+
+def test_register_schemas_leaves_the_writers_schema_alone() -> None:
+    """What events are written by belongs to those who write them, whatever the service reads of it."""
+    registry = FakeRegistry()
+    registry.add("fraud.features-value", {"type": "record", "name": "Theirs", "fields": []})
+    outcomes = register_schemas(with_registry(output={"format": "json"}), registry)
+    assert shown(outcomes) == [("fraud.features-value", "exists")]
+    elsewhere = with_registry(features={"subjects": ["bank.Event"]}, output={"format": "json"})
+    assert register_schemas(elsewhere, FakeRegistry()) == []
+
+
+def test_register_schemas_says_that_the_scores_schema_is_refused() -> None:
+    """A changed passthrough breaks readers of the scores, so the registry's rule is heard before the start."""
+    registry = FakeRegistry()
+    scores = "fraud.scores-value"
+    registry.add(scores, {"type": "record", "name": "Other", "fields": [{"name": "a", "type": "long"}]})
+    outcome = register_schemas(with_registry(), registry)[-1]
+    assert (outcome.name, outcome.role, outcome.result) == (scores, "schema", "denied")
+    assert registry.store.subjects[scores][-1].number == 1
