@@ -13,19 +13,14 @@ from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.kafka import KafkaSource
-from consumer.outgoing import Outbox
-from consumer.scoring import BatchScorer
 from consumer.telemetry import Telemetry
 from consumer.watchdog import Watchdog
 from consumer.worker import Limits, ScoringWorker
-from features.json_codec import JsonCodec
-from models.champion import StaticChampion
-from producer.encoding import JsonScoreEncoder
 from producer.kafka import KafkaSink
 from tests.faults.collect import collect
 from tests.faults.judge import judge
 from tests.support.kafka import KafkaCluster, unique_name
-from tests.support.scoring import SCHEMA, RecordingTelemetry, live
+from tests.support.scoring import scoring_worker
 
 PATIENCE_S = 25.0
 QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "log_level": 0}
@@ -84,22 +79,15 @@ class KafkaBench:
             transactional_id=f"{self.group}-{slot}",
             transaction_timeout=chosen.transaction_timeout,
         )
-        return ScoringWorker(
+        return scoring_worker(
             KafkaSource({**self._client, **MEMBER, **(member or {})}, group_id=self.group, topics=[self.inputs]),
             sink,
-            champion=StaticChampion(live()),
-            scorer=BatchScorer(JsonCodec(), SCHEMA),
-            outbox=Outbox(
-                JsonScoreEncoder(service="test", model_name="test"),
-                scores_topic=self.scores,
-                dead_letters_topic=self.dead,
-                service="test",
-                now_ms=now_ms,
-            ),
+            scores=self.scores,
+            dead_letters=self.dead,
             limits=chosen,
-            telemetry=RecordingTelemetry() if telemetry is None else telemetry,
-            watchdog=Watchdog() if watchdog is None else watchdog,
-            output_topics=(self.scores, self.dead),
+            telemetry=telemetry,
+            watchdog=watchdog,
+            now_ms=now_ms,
         )
 
     def committed(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,10 +11,12 @@ import numpy as np
 from consumer.memory import InMemorySource
 from consumer.outgoing import Outbox
 from consumer.scoring import BatchScorer
+from consumer.source import RecordSource
 from consumer.telemetry import NullTelemetry, Telemetry
 from consumer.watchdog import Watchdog
 from consumer.worker import Limits, ScoringWorker
 from features.batch import Column
+from features.codec import FeatureCodec
 from features.json_codec import JsonCodec
 from features.schema import FeatureSchema, Field, FieldType, Roles
 from models.base import Scores, Task
@@ -57,13 +59,52 @@ def live(version: str = "v1", *, model: DoublingModel | None = None) -> LiveMode
 
 @dataclass
 class RecordingTelemetry(NullTelemetry):
-    """Remembers how transactions ended, and why."""
+    """Remembers how transactions ended, and why; and what is waited for, empty for nothing."""
 
     outcomes: list[tuple[str, str]] = field(default_factory=list)
+    waiting_for: str = ""
 
     def transaction(self, outcome: str, cause: str = "") -> None:
         """Remember."""
         self.outcomes.append((outcome, cause))
+
+    def waiting(self, cause: str, detail: str = "") -> None:  # noqa: ARG002 - the port gives both
+        """Remember."""
+        self.waiting_for = cause
+
+
+def scoring_worker(
+    source: RecordSource,
+    sink: RecordSink,
+    *,
+    limits: Limits,
+    scores: str = "out",
+    dead_letters: str = "dead",
+    champion: Champion | None = None,
+    codec: FeatureCodec | None = None,
+    telemetry: Telemetry | None = None,
+    watchdog: Watchdog | None = None,
+    now_ms: Callable[[], int] = lambda: 2000,
+) -> ScoringWorker:
+    """Return a worker that scores with the doubling model, whatever it reads from and writes to."""
+    return ScoringWorker(
+        source,
+        sink,
+        champion=StaticChampion(live()) if champion is None else champion,
+        scorer=BatchScorer(JsonCodec() if codec is None else codec, SCHEMA),
+        outbox=Outbox(
+            JsonScoreEncoder(service="test", model_name="test"),
+            scores_topic=scores,
+            dead_letters_topic=dead_letters,
+            service="test",
+            now_ms=now_ms,
+        ),
+        limits=limits,
+        telemetry=RecordingTelemetry() if telemetry is None else telemetry,
+        watchdog=Watchdog() if watchdog is None else watchdog,
+        output_topics=(scores, dead_letters),
+        now_ms=now_ms,
+    )
 
 
 @dataclass
@@ -94,21 +135,10 @@ class Bench:
         limits: Limits | None = None,
     ) -> ScoringWorker:
         """Return a worker of the one group."""
-        return ScoringWorker(
+        return scoring_worker(
             InMemorySource(self.broker, "group", ["in"]),
             InMemorySink(self.broker, f"worker-{slot}") if sink is None else sink,
-            champion=StaticChampion(live()) if champion is None else champion,
-            scorer=BatchScorer(JsonCodec(), SCHEMA),
-            outbox=Outbox(
-                JsonScoreEncoder(service="test", model_name="test"),
-                scores_topic="out",
-                dead_letters_topic="dead",
-                service="test",
-                now_ms=lambda: 2000,
-            ),
+            champion=champion,
             limits=Limits(max_records=max_records, linger=0.0) if limits is None else limits,
-            telemetry=RecordingTelemetry() if telemetry is None else telemetry,
-            watchdog=Watchdog(),
-            output_topics=("out", "dead"),
-            now_ms=lambda: 2000,
+            telemetry=telemetry,
         )
