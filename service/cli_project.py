@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from service.cli_context import config_path, load, load_with_origins
+from service.cli_context import config_path, help_of, load, load_with_origins
 from service.exits import FAILED, NOT_REACHABLE
 
 if TYPE_CHECKING:
-    from features.inference import Inferred
     from service.checks import Check
+    from service.init_command import Proposal
+    from service.service_file import Format
+    from service.topics import TopicOutcome
 
 _COLOURS: Final = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
 
@@ -29,7 +31,7 @@ class EventFormat(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("init")(init)
+    app.command("init", help=help_of(init))(init)
     config = typer.Typer(help="Look at the service file.", no_args_is_help=True)
     config.command("show")(config_show)
     config.command("schema")(config_schema)
@@ -43,40 +45,94 @@ def register(app: typer.Typer) -> None:
 def init(  # noqa: PLR0913 - each is an option of its own
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where tidemill.yaml is written.")] = Path(),
     *,
-    source: Annotated[Path, typer.Option("--from", metavar="FILE", help="CSV or Parquet with labelled events.")],
-    label: Annotated[str, typer.Option(metavar="COL", help="Column with what is to be predicted.")],
-    event_id: Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names an event.")] = None,
-    key: Annotated[str | None, typer.Option(metavar="COL", help="Column to keep in order by.")] = None,
-    time: Annotated[str | None, typer.Option(metavar="COL", help="Column with the event time.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the service; default: the file's name.")] = None,
-    event_format: Annotated[EventFormat, typer.Option("--format", help="How events are written.")] = EventFormat.JSON,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="CSV or Parquet with labelled events.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--from-subject", metavar="SUBJECT", help="Look at the newest schema of a registry.")
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option("--from-topic", metavar="TOPIC", help="Look at the newest records of a topic.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="COL", help="What is to be predicted; needed with --from.")
+    ] = None,
+    event_id: Annotated[str | None, typer.Option("--id", metavar="COL", help="What names an event.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="COL", help="What to keep in order by.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="COL", help="The event time.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the service; default: that of what is looked at.")] = None,
+    event_format: Annotated[
+        EventFormat | None, typer.Option("--format", help="How events are written; default: avro with a registry.")
+    ] = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A broker; default localhost:9092.")
+    ] = None,
+    registry: Annotated[str | None, typer.Option(metavar="URL", help="The schema registry.")] = None,
+    kafka: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A librdkafka property; may be repeated.")
+    ] = None,
+    registry_config: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A property of the registry's client; likewise.")
+    ] = None,
+    length: Annotated[
+        list[str] | None, typer.Option(metavar="PATH=N", help="The length of an array of a subject; likewise.")
+    ] = None,
+    records: Annotated[int, typer.Option(min=1, max=100_000, help="How many records of a topic are looked at.")] = 2000,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
-    """Look at a file of labelled events and write a service file that is ready to use."""
-    from features.inference import infer
-    from service.service_file import name_from, service_files, write_new, write_over
+    """Look at a file of labelled events, a subject of a schema registry or a topic; write a service file.
 
-    inferred = infer(source, label=label, id=event_id, key=key, time=time)
-    files = service_files(inferred, name=name or name_from(source), source=str(source), format=event_format.value)
+    --label, --id, --key and --time are columns of the file, or dotted paths into the event. Secrets are not
+    written into the file: give them as the service will have them, as TIDEMILL_KAFKA__SASL_PASSWORD and the like.
+    """
+    from features.schema import Roles
+    from service import init_command
+    from service.init_clients import clients_from
+    from service.service_file import service_files, write_new, write_over
+
+    init_command.refuse_unless_one({"--from": source, "--from-subject": subject, "--from-topic": topic})
+    roles = Roles(id=event_id, key=key, time=time, label=label)
+    clients = clients_from(
+        bootstrap=bootstrap, kafka=kafka or (), registry=registry, registry_config=registry_config or ()
+    )
+    form: Format | None = None if event_format is None else event_format.value
+    if source is not None:
+        found = init_command.from_file(source, roles, clients=clients, format=form)
+    elif subject is not None:
+        lengths = init_command.lengths_from(length or ())
+        found = init_command.from_subject(subject, roles, clients=clients, lengths=lengths)
+    else:
+        found = init_command.from_topic(topic or "", roles, clients=clients, format=form, records=records)
+    called = name or init_command.name_for(file=source, place=found.place)
+    files = service_files(found.inferred, name=called, source=found.looked_at, place=found.place, format=found.format)
     written = (write_over if force else write_new)(files, folder)
-    _tell_decisions(inferred)
+    _tell_decisions(found)
     for path in written:
         typer.echo(f"wrote {path}")
-    chosen = "" if written[0] == Path("tidemill.yaml") else f" -c {written[0]}"
+    _tell_next("" if written[0] == Path("tidemill.yaml") else f" -c {written[0]}", source)
+
+
+def _tell_decisions(found: Proposal) -> None:
+    inferred = found.inferred
+    kinds = ", ".join(f"{field.name} {field.type.value}" for field in inferred.schema.fields[:6])
+    more = len(inferred.schema.fields) - 6
+    typer.echo(f"{found.looked_at}: {len(inferred.schema.fields)} fields: {kinds}" + (", …" if more > 0 else ""))
+    if inferred.schema.roles.label is not None:
+        counts = ", ".join(f"{name} {count}" for name, count in inferred.classes.items())
+        typer.echo(inferred.task + (f": {counts}" if counts else ""))
+    for note in (*inferred.notes, *found.notes):
+        typer.echo(f"note: {note}")
+
+
+def _tell_next(chosen: str, source: Path | None) -> None:
+    if source is None:
+        typer.echo(f"next:  read the file, then  tidemill{chosen} doctor")
+        typer.echo(f"       tidemill{chosen} train --data FILE   (labelled events, columns named by the paths)")
+        typer.echo(f"       tidemill{chosen} topics create && tidemill{chosen} score")
+        return
     typer.echo(f"next:  tidemill{chosen} train --data {source}")
     typer.echo(f"       tidemill{chosen} topics create && tidemill{chosen} score")
     typer.echo(f"       tidemill{chosen} publish {source}")
-
-
-def _tell_decisions(inferred: Inferred) -> None:
-    kinds = ", ".join(f"{field.name} {field.type.value}" for field in inferred.schema.fields[:6])
-    more = len(inferred.schema.fields) - 6
-    typer.echo(f"{inferred.n_rows} rows, {len(inferred.schema.fields)} fields: {kinds}" + (", …" if more > 0 else ""))
-    typer.echo(
-        f"{inferred.task}: " + (", ".join(f"{name} {count}" for name, count in inferred.classes.items()) or "a number")
-    )
-    for note in inferred.notes:
-        typer.echo(f"note: {note}")
 
 
 def config_show(
@@ -141,20 +197,35 @@ def topics_create(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Create the topics of the service that are missing; those that exist are left as they are."""
+    """Create the topics and register the schemas of the service that are missing; what exists is left as it is."""
     from service.clients import admin_conf
     from service.kafka import ClusterAdmin
-    from service.topics import create_topics
+    from service.schemas import build_schemas
+    from service.topics import create_topics, register_schemas
 
     settings = load(context)
+    registry = build_schemas(settings)
     admin = ClusterAdmin(admin_conf(settings, client_id=f"{settings.name}-topics"), timeout=timeout)
     outcomes = create_topics(settings, admin, partitions=partitions, replication=replication_factor)
-    if as_json:
-        typer.echo(json.dumps([{"topic": o.name, "result": o.result, "detail": o.detail} for o in outcomes], indent=2))
-    for outcome in () if as_json else outcomes:
-        typer.echo(f"{outcome.result:<8} {outcome.name} ({outcome.role}): {outcome.detail}")
+    try:
+        outcomes += [] if registry is None else register_schemas(settings, registry)
+    finally:  # the topics are made, also where the registry is away
+        (_outcomes_as_json if as_json else _tell_outcomes)(outcomes)
     if any(outcome.result == "denied" for outcome in outcomes):
         raise typer.Exit(FAILED)
+
+
+def _tell_outcomes(outcomes: Sequence[TopicOutcome]) -> None:
+    for outcome in outcomes:
+        typer.echo(f"{outcome.result:<8} {outcome.name} ({outcome.role}): {outcome.detail}")
+
+
+def _outcomes_as_json(outcomes: Sequence[TopicOutcome]) -> None:
+    rows = [
+        {"subject" if o.role == "schema" else "topic": o.name, "role": o.role, "result": o.result, "detail": o.detail}
+        for o in outcomes
+    ]
+    typer.echo(json.dumps(rows, indent=2))
 
 
 def doctor(

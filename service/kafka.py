@@ -92,6 +92,13 @@ class ClusterAdmin:
                     raise self._translate(error) from None
         return facts
 
+    def topic_names(self) -> list[str]:
+        """Return the topics we may see."""
+        try:
+            return list(self._admin.list_topics(timeout=self._timeout).topics)
+        except KafkaException as exception:
+            raise self._translate(_error(exception)) from None
+
     def create_topic(self, name: str, *, partitions: int, replication: int, settings: Mapping[str, str]) -> Creation:
         """Create a topic and return when the cluster has it; -1 leaves a number to the cluster."""
         topic = NewTopic(name, partitions, replication, config=dict(settings))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,6 +25,23 @@ _PLAIN: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_./-]*$")
 Format = Literal["json", "avro"]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the events of a service come from.
+
+    Attributes:
+        kafka: Client properties of the brokers, those of one kind under ``consumer.`` or ``producer.``.
+        registry: Those of the schema registry; empty: there is none.
+        topic: The topic of the events where it is there already.
+        subjects: The subjects of their schemas where they are not called as the topic is.
+    """
+
+    kafka: Mapping[str, str]
+    registry: Mapping[str, str]
+    topic: str | None = None
+    subjects: tuple[str, ...] = ()
+
+
 def name_from(path: Path) -> str:
     """Return a service name made of a file's name.
 
@@ -34,17 +52,24 @@ def name_from(path: Path) -> str:
     return cleaned[:60] or "scores"
 
 
-def service_files(inferred: Inferred, *, name: str, source: str, format: Format) -> dict[str, str]:  # noqa: A002 - the setting
-    """Return the files of a new service by name, the service file first.
+def service_files(
+    inferred: Inferred,
+    *,
+    name: str,
+    source: str,
+    place: Place,
+    format: Format,  # noqa: A002 - the setting
+) -> dict[str, str]:
+    """Return the files of a new service by name, the service file first; ``source`` says what was looked at.
 
     Raises:
         SettingsError: The name cannot be one.
         CodecError: Avro is asked for and a field's path cannot be an Avro name.
     """
-    text = "\n".join(_lines(inferred, name=name, source=source, format=format)) + "\n"
+    text = "\n".join(_lines(inferred, name=name, source=source, place=place, format=format)) + "\n"
     settings = settings_from(parse_yaml(text, origin=FILE_NAME).data, folder=Path())
     files = {FILE_NAME: text}
-    if format == "avro":
+    if format == "avro" and not place.registry:
         schema = feature_record_schema(settings.feature_schema(), name=name)
         files[AVRO_FILE_NAME] = json.dumps(schema, indent=2) + "\n"
     return files
@@ -70,26 +95,33 @@ def write_over(files: dict[str, str], folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def _lines(inferred: Inferred, *, name: str, source: str, format: Format) -> Iterator[str]:  # noqa: A002 - the setting
+def _lines(
+    inferred: Inferred,
+    *,
+    name: str,
+    source: str,
+    place: Place,
+    format: Format,  # noqa: A002 - the setting
+) -> Iterator[str]:
     roles = inferred.schema.roles
-    yield f"# Proposed from {' '.join(source.split())} ({inferred.n_rows} rows). Read it, correct it, then:"
+    yield f"# Proposed from {' '.join(source.split())}. Read it, correct it, then:"
     yield "#   tidemill config show      what is in force, and where each value came from"
     yield "#   tidemill doctor           whether everything it needs is there"
     yield "# Everything that is not here has its default; 'tidemill config schema' lists every key."
     yield "version: 1"
     yield f"name: {scalar(name)}"
     yield ""
-    yield "kafka: # librdkafka settings, verbatim; secrets belong into TIDEMILL_KAFKA__SASL_PASSWORD_FILE and the like"
-    yield "  bootstrap.servers: localhost:9092"
-    yield ""
-    yield "topics: # made by 'tidemill topics create'"
-    yield f"  features: {scalar(f'{name}.features')}"
+    yield from _clients(place)
+    yield "topics: # made by 'tidemill topics create' where they are not there yet"
+    yield f"  features: {scalar(place.topic or f'{name}.features')}"
     yield f"  scores: {scalar(f'{name}.scores')}"
     yield f"  dead_letters: {scalar(f'{name}.dead-letters')}"
     yield ""
     yield "features:"
     yield f"  format: {format}"
-    if format == "avro":
+    if place.subjects:
+        yield f"  subjects: [{', '.join(map(scalar, place.subjects))}] # where an event's schema must be registered"
+    if format == "avro" and not place.registry:
         yield f"  avro_schema: {AVRO_FILE_NAME} # the schema that events are written with"
     yield from _role("id", roles.id, "what a label will name the event by; without it no label can come later")
     yield from _role("key", roles.key, "the record key: events with one key stay in order")
@@ -98,6 +130,23 @@ def _lines(inferred: Inferred, *, name: str, source: str, format: Format) -> Ite
     yield from (f"    - {_field(field)}" for field in inferred.schema.fields)
     yield ""
     yield from _truth(inferred)
+
+
+def _clients(place: Place) -> Iterator[str]:
+    """Yield how the brokers and the registry are reached."""
+    yield "kafka: # librdkafka settings, verbatim; secrets belong into TIDEMILL_KAFKA__SASL_PASSWORD_FILE and the like"
+    common = {key: value for key, value in place.kafka.items() if not key.startswith(("consumer.", "producer."))}
+    yield from (f"  {scalar(key)}: {scalar(value)}" for key, value in common.items())
+    for kind in ("consumer", "producer"):
+        own = {key: value for key, value in place.kafka.items() if key.startswith(f"{kind}.")}
+        if own:
+            yield f"  {kind}:"
+            yield from (f"    {scalar(key.removeprefix(f'{kind}.'))}: {scalar(value)}" for key, value in own.items())
+    yield ""
+    if place.registry:
+        yield "schema_registry: # Confluent's client settings; secrets belong into TIDEMILL_SCHEMA_REGISTRY__..._FILE"
+        yield from (f"  {scalar(key)}: {scalar(value)}" for key, value in place.registry.items())
+        yield ""
 
 
 def _role(role: str, path: str | None, meaning: str) -> Iterator[str]:
@@ -110,7 +159,9 @@ def _truth(inferred: Inferred) -> Iterator[str]:
     if roles.label is not None:
         yield "labels:"
         yield f"  inline: {scalar(roles.label)} # read by training, never by a model"
-        yield ""
+    else:
+        yield "# labels: {inline: ...} # what training learns from: the path of the label in the data it is given"
+    yield ""
     yield "model:"
     yield "  store: ./model-store"
     yield f"  task: {inferred.task}"

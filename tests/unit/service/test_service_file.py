@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from features.inference import Inferred
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from service.errors import UsageError
-from service.service_file import AVRO_FILE_NAME, FILE_NAME, name_from, scalar, service_files, write_new
+from service.service_file import AVRO_FILE_NAME, FILE_NAME, Place, name_from, scalar, service_files, write_new
 from service.settings import settings_from
 from service.settings_yaml import parse_yaml
 
@@ -23,12 +23,13 @@ SCHEMA = FeatureSchema(
     ),
     Roles(id="txn", time="at", label="is fraud"),
 )
+HERE = Place({"bootstrap.servers": "localhost:9092"}, {})
 INFERRED = Inferred(SCHEMA, "classification", {"ok": 9, "no": 1}, "no", 10, ())
 
 
 def test_service_files_are_read_back_as_what_was_inferred() -> None:
     """The file is ready to use: fields, roles and the positive class survive."""
-    text = service_files(INFERRED, name="fraud", source="x.csv", format="json")[FILE_NAME]
+    text = service_files(INFERRED, name="fraud", source="x.csv", place=HERE, format="json")[FILE_NAME]
     settings = settings_from(parse_yaml(text, origin="f").data, folder=Path())
     assert settings.feature_schema() == SCHEMA
     assert (settings.name, settings.model.positive, settings.model.task) == ("fraud", "no", "classification")
@@ -37,7 +38,7 @@ def test_service_files_are_read_back_as_what_was_inferred() -> None:
 def test_service_files_hold_the_avro_schema_when_events_are_avro() -> None:
     """Avro needs the schema that events are written with, beside the service file."""
     label = Inferred(FeatureSchema(SCHEMA.fields, Roles(id="txn")), "regression", {}, None, 10, ())
-    files = service_files(label, name="fraud", source="x.csv", format="avro")
+    files = service_files(label, name="fraud", source="x.csv", place=HERE, format="avro")
     settings = settings_from(parse_yaml(files[FILE_NAME], origin="f").data, folder=Path("/srv"))
     assert settings.avro_schema_path == Path("/srv") / AVRO_FILE_NAME
     assert [field["name"] for field in json.loads(files[AVRO_FILE_NAME])["fields"]] == [
@@ -46,6 +47,26 @@ def test_service_files_hold_the_avro_schema_when_events_are_avro() -> None:
         "history",
         "txn",
     ]
+
+
+def test_service_files_say_where_the_events_are() -> None:
+    """Brokers, registry, topic and subjects are read back as they were given; with a registry no schema lies beside."""
+    place = Place(
+        {"bootstrap.servers": "a:1,b:2", "consumer.fetch.min.bytes": "5"},
+        {"url": "https://registry:8081"},
+        topic="bank.payments",
+        subjects=("bank.Payment",),
+    )
+    unlabelled = Inferred(FeatureSchema(SCHEMA.fields), "classification", {}, None, 0, ())
+    files = service_files(unlabelled, name="fraud", source="subject s", place=place, format="avro")
+    settings = settings_from(parse_yaml(files[FILE_NAME], origin="f").data, folder=Path())
+    assert (settings.kafka.of("consumer")["fetch.min.bytes"], settings.kafka.common) == (
+        "5",
+        {"bootstrap.servers": "a:1,b:2"},
+    )
+    assert settings.schema_registry.client_conf() == {"url": "https://registry:8081"}
+    assert (settings.topics.features, settings.allowed_subjects) == (("bank.payments",), frozenset({"bank.Payment"}))
+    assert (list(files), settings.labels.inline) == ([FILE_NAME], None)
 
 
 def test_write_new_replaces_nothing(tmp_path: Path) -> None:
