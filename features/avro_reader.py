@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from features.avro_logical import DAY_MS, LogicalKind, decimal_as_double, logical_type
 from features.avro_types import AvroType, NamedTypes
 from features.values import INT_BOUNDS, ZonelessMillis
 
@@ -259,33 +260,17 @@ def _converted(reader: Reader, convert: Convert) -> Reader:
     return read
 
 
-_DIVISORS = {"millis": 1, "micros": 1_000, "nanos": 1_000_000}
-
-
-def _conversion(node: dict[str, Any]) -> Convert | None:  # noqa: PLR0911 - one line per logical type
-    """Return how a logical type becomes a plain value; None where it is one, or the name is unknown."""
-    logical, kind = node.get("logicalType"), node["type"]
-    if not isinstance(logical, str):
+def _conversion(node: dict[str, Any]) -> Convert | None:
+    """Return how a logical type becomes a plain value; None where it is one."""
+    logical = logical_type(node)
+    if logical is None:
         return None
-    if logical == "decimal" and kind in ("bytes", "fixed"):
-        divisor = 10 ** int(node.get("scale", 0))
-        return lambda raw: _decimal(raw, divisor)
-    if logical == "uuid" and kind == "fixed":
-        return lambda raw: str(UUID(bytes=raw))
-    if logical == "date" and kind == "int":
-        return lambda days: days * 86_400_000
-    stem, _, unit = logical.rpartition("-")
-    if kind == "long" and unit in _DIVISORS and stem in ("timestamp", "local-timestamp"):
-        divisor = _DIVISORS[unit]
-        if stem == "timestamp":
-            return lambda count: count // divisor
-        return lambda count: ZonelessMillis(count // divisor)
-    return None
-
-
-def _decimal(raw: bytes, divisor: int) -> float:
-    """Return the double nearest to a decimal; the quotient of two integers is rounded once."""
-    try:
-        return int.from_bytes(raw, "big", signed=True) / divisor
-    except OverflowError:
-        return float("-inf") if raw[0] & 0x80 else float("inf")
+    divisor = logical.divisor
+    conversions: dict[LogicalKind, Convert] = {
+        LogicalKind.DECIMAL: lambda raw: decimal_as_double(raw, divisor),
+        LogicalKind.UUID: lambda raw: str(UUID(bytes=raw)),
+        LogicalKind.DATE: lambda days: days * DAY_MS,
+        LogicalKind.INSTANT: lambda count: count // divisor,
+        LogicalKind.LOCAL: lambda count: ZonelessMillis(count // divisor),
+    }
+    return conversions[logical.kind]

@@ -62,6 +62,9 @@ def _name_types(node: AvroType, named: dict[str, dict[str, Any]]) -> None:
         for branch in node:
             _name_types(branch, named)
     elif isinstance(node, dict):
+        names = [field["name"] for field in node.get("fields", ())]
+        if len(set(names)) < len(names):
+            raise CodecError(f"the Avro writer schema is not valid: {node['name']} has two fields of one name")
         if node["type"] in ("record", "error", "enum", "fixed"):
             named[node["name"]] = node
         for child in _children(node):

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from itertools import chain
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from features.batch import Column, Decoded, FeatureBatch
-from features.identity import event_id, event_time_ms, plain
-from features.paths import Gathered
+from features.identity import event_ids, event_times_ms, plain_values
+from features.paths import Gathered, Values
 from features.rejection import Problem, Reason
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy
+from features.typed_values import Mask, TypedValues, fitting_array
 from features.values import MAX_EXACT, describe, not_finite, settle, shape_problem
 
 Problems: TypeAlias = MutableMapping[int, Problem]
@@ -61,16 +62,18 @@ def build_batch(gathered: Gathered, schema: FeatureSchema) -> Decoded:
     for field, values in zip(schema.fields, gathered.fields, strict=True):
         columns[field.name] = check_column(field, values, problems=problems)
     roles = schema.roles
-    ids = _mapped(gathered.ids, problems, lambda value: event_id(value, path=roles.id or ""))
-    times = _mapped(gathered.times, problems, lambda value: event_time_ms(value, path=roles.time or ""))
-    labels = _mapped(gathered.labels, problems, plain)
-    passthrough = {name: _mapped(values, problems, plain) or [] for name, values in gathered.passthrough.items()}
+    ids = None if gathered.ids is None else event_ids(gathered.ids, path=roles.id or "")
+    times = None if gathered.times is None else event_times_ms(gathered.times, path=roles.time or "")
+    labels = None if gathered.labels is None else plain_values(gathered.labels)
+    passthrough = {name: plain_values(values) for name, values in gathered.passthrough.items()}
+    for role in (ids, times, labels, *passthrough.values()):
+        _note(role, problems)
     batch = FeatureBatch(
         schema=schema,
         rows=np.asarray(gathered.rows, dtype=np.int64),
         columns=columns,
-        ids=ids,
-        times=None if times is None else np.array([0 if isinstance(t, Problem) else t for t in times], dtype=np.int64),
+        ids=cast("list[str] | None", ids),  # but for the rows that have a problem, and those go
+        times=None if times is None else _instants(times),
         labels=labels,
         passthrough=passthrough or None,
     )
@@ -81,27 +84,41 @@ def build_batch(gathered: Gathered, schema: FeatureSchema) -> Decoded:
     return Decoded(batch.take(kept), rejections)
 
 
-def _mapped(values: Sequence[Any] | None, problems: Problems, convert: Any) -> list[Any] | None:
-    if values is None:
-        return None
-    result = [convert(value) for value in values]
-    for position, value in enumerate(result):
+def _note(values: Sequence[Any] | npt.NDArray[np.int64] | None, problems: Problems) -> None:
+    if values is None or isinstance(values, np.ndarray) or Problem not in set(map(type, values)):
+        return
+    for position, value in enumerate(values):
         if isinstance(value, Problem):
             problems.setdefault(position, value)
-    return result
 
 
-def check_column(field: Field, values: Sequence[Any], *, problems: Problems) -> Column:
+def _instants(times: npt.NDArray[np.int64] | Sequence[int | Problem]) -> npt.NDArray[np.int64]:
+    if isinstance(times, np.ndarray):
+        return times
+    return np.array([0 if isinstance(time, Problem) else time for time in times], dtype=np.int64)
+
+
+def check_column(field: Field, values: Values, *, problems: Problems) -> Column:
     """Return the column of a field; what is wrong goes into ``problems`` by position.
 
     The column has as many items as there are values; where there is a problem the item means nothing.
     """
+    where = f"field {field.name!r}"
     if field.length is None:
-        return _scalars(field, values, problems=problems, where=f"field {field.name!r}")
+        return _scalars(field, values, problems=problems, where=where)
+    if isinstance(values, TypedValues):
+        if values.values.ndim == 2:
+            return _arrays(field, values, problems=problems, where=where)
+        values = values.tolist()
     return _sequences(field, values, length=field.length, problems=problems)
 
 
-def _scalars(field: Field, values: Sequence[Any], *, problems: Problems, where: str) -> Column:
+def _scalars(field: Field, values: Values, *, problems: Problems, where: str) -> Column:
+    if isinstance(values, TypedValues):
+        column = fitting_array(field.type, values)
+        if column is not None:
+            return _checked(field, column.values, column.nulls, problems=problems, where=where)
+        values = values.tolist()
     kinds = set(map(type, values))
     if not kinds <= _ORDINARY[field.type]:
         return _column_of_settled(field, values, problems=problems, where=where)
@@ -131,14 +148,35 @@ def _floats(field: Field, values: Sequence[Any], *, mixed: bool, problems: Probl
     column = np.array(values, dtype=np.float64)  # None becomes NaN: both are nulls
     if mixed and bool((np.abs(column) >= MAX_EXACT).any()):
         return _column_of_settled(field, values, problems=problems, where=where)
-    nulls = np.isnan(column)
-    if nulls.any():
+    return _checked(field, column, None, problems=problems, where=where)
+
+
+def _others(field: Field, values: Sequence[Any], *, nullable: bool, problems: Problems, where: str) -> Column:
+    dtype = field.type.dtype
+    nulls = np.array([value is None for value in values], dtype=np.bool_) if nullable else None
+    if nullable and dtype is not np.object_:
+        values = [_BLANK[field.type] if value is None else value for value in values]
+    column: Column = np.empty(len(values), dtype=dtype)
+    column[:] = values
+    return _checked(field, column, nulls, problems=problems, where=where)
+
+
+def _checked(field: Field, column: Column, nulls: Mask | None, *, problems: Problems, where: str) -> Column:
+    """Apply null policy, finiteness and range to a column of the field's type, doubles standing for floats."""
+    if field.type in _FLOATING:
+        finite = np.isfinite(column)
+        if not finite.all():
+            nulls = np.isnan(column)
+            for position in np.flatnonzero(~finite & ~nulls):
+                problems.setdefault(int(position), not_finite(float(column[position]), where))
+    if nulls is not None and nulls.any():
+        column = column.copy()  # two fields may read one path
         _treat_nulls(field, column, positions=np.flatnonzero(nulls), problems=problems, where=where)
-    for position in np.flatnonzero(np.isinf(column)):
-        problems.setdefault(int(position), not_finite(float(column[position]), where))
     _check_range(field, column, problems=problems, where=where)
-    if field.type is FieldType.DOUBLE:
-        return column
+    return column if field.type is not FieldType.FLOAT else _narrowed(column, problems=problems, where=where)
+
+
+def _narrowed(column: Column, *, problems: Problems, where: str) -> Column:
     with np.errstate(over="ignore"):
         narrow = column.astype(np.float32)
     for position in np.flatnonzero(np.isinf(narrow)):
@@ -147,28 +185,19 @@ def _floats(field: Field, values: Sequence[Any], *, mixed: bool, problems: Probl
     return narrow
 
 
-def _others(field: Field, values: Sequence[Any], *, nullable: bool, problems: Problems, where: str) -> Column:
-    dtype = field.type.dtype
-    positions = [i for i, value in enumerate(values) if value is None] if nullable else []
-    if positions and dtype is not np.object_:
-        values = [_BLANK[field.type] if value is None else value for value in values]
-    column: Column = np.empty(len(values), dtype=dtype)
-    column[:] = values
-    if positions:
-        _treat_nulls(field, column, positions=np.array(positions), problems=problems, where=where)
-    _check_range(field, column, problems=problems, where=where)
-    return column
-
-
 def _treat_nulls(
     field: Field, column: Column, *, positions: npt.NDArray[np.intp], problems: Problems, where: str
 ) -> None:
     if field.null is NullPolicy.DEFAULT:
         column[positions] = field.default
     elif field.null is NullPolicy.REJECT:
-        missing = Problem(Reason.MISSING, f"{where} ({field.source}): it is null or absent")
+        missing = _missing(field, where)
         for position in positions:
             problems.setdefault(int(position), missing)
+
+
+def _missing(field: Field, where: str) -> Problem:
+    return Problem(Reason.MISSING, f"{where} ({field.source}): it is null or absent")
 
 
 def _check_range(field: Field, column: Column, *, problems: Problems, where: str) -> None:
@@ -181,6 +210,22 @@ def _check_range(field: Field, column: Column, *, problems: Problems, where: str
         for position in np.flatnonzero(outside(column, bound)):
             detail = f"{where}: {describe(column[position].item())} is {words} {bound}"
             problems.setdefault(int(position), Problem(Reason.OUT_OF_RANGE, detail))
+
+
+def _arrays(field: Field, values: TypedValues, *, problems: Problems, where: str) -> Column:
+    """Check sequences that are known to have the field's length, all their items as one long column."""
+    records, length = values.values.shape
+    nulls = values.nulls
+    if nulls is not None and field.null is NullPolicy.REJECT:
+        for position in np.flatnonzero(nulls).tolist():
+            problems.setdefault(position, _missing(field, where))
+        nulls = None
+    items = TypedValues(values.values.reshape(-1), None if nulls is None else np.repeat(nulls, length))
+    item_problems: dict[int, Problem] = {}
+    flat = _scalars(field, items, problems=item_problems, where=f"{where}, an item")
+    for position in sorted(item_problems):
+        problems.setdefault(position // length, item_problems[position])
+    return flat.reshape(records, length)
 
 
 def _sequences(field: Field, values: Sequence[Any], *, length: int, problems: Problems) -> Column:
@@ -203,5 +248,5 @@ def _sequences(field: Field, values: Sequence[Any], *, length: int, problems: Pr
 
 def _sequence_problem(field: Field, value: Any, *, length: int, where: str) -> Problem | None:
     if value is None and field.null is NullPolicy.REJECT:
-        return Problem(Reason.MISSING, f"{where} ({field.source}): it is null or absent")
+        return _missing(field, where)
     return None if value is None else shape_problem(field.type, value, length=length, where=where)

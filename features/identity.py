@@ -4,14 +4,47 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+
+from features.paths import Values
 from features.rejection import Problem, Reason
+from features.typed_values import TypedValues
 from features.values import LONG_BOUNDS, ZonelessMillis, describe, instant_ms
 
 MAX_NESTING = 32  # of a value passed on; whoever writes it again recurses into it
 _AS_IT_IS = (str, float, bool)
+_SETTLED = frozenset({*_AS_IT_IS, NoneType})
+
+
+def event_ids(values: Values, *, path: str) -> list[str | Problem]:
+    """Return the id of each event, as ``event_id`` gives it."""
+    plain = values.tolist() if isinstance(values, TypedValues) else values
+    if set(map(type, plain)) == {str} and all(plain):
+        return list(plain)
+    return [event_id(value, path=path) for value in plain]
+
+
+def event_times_ms(values: Values, *, path: str) -> npt.NDArray[np.int64] | list[int | Problem]:
+    """Return the time of each event, as ``event_time_ms`` gives it."""
+    if not isinstance(values, TypedValues):
+        return [event_time_ms(value, path=path) for value in values]
+    if values.values.dtype == np.int64 and values.nulls is None and not values.is_zoneless:
+        times: npt.NDArray[np.int64] = values.values
+        return times
+    return event_times_ms(values.tolist(), path=path)
+
+
+def plain_values(values: Values) -> list[Any]:
+    """Return each value as ``plain`` gives it."""
+    listed = values.tolist() if isinstance(values, TypedValues) else values
+    if set(map(type, listed)) <= _SETTLED:
+        return list(listed)
+    return [plain(value) for value in listed]
 
 
 def event_id(value: Any, *, path: str) -> str | Problem:

@@ -6,34 +6,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from features.rejection import Problem, Reason
 from features.schema import FeatureSchema
+from features.typed_values import TypedValues
 from features.values import describe
 
 Path: TypeAlias = tuple[str, ...]
+Values: TypeAlias = Sequence[Any] | TypedValues
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Plain values of n events by purpose, not yet checked; every list has n items.
+    """Plain values of n events by purpose, not yet checked; every list or array has n items.
 
-    A value that could not even be reached is a ``Problem`` in its place.
+    A value that could not even be reached is a ``Problem`` in its place, in a list.
 
     Attributes:
         rows: Row number of each event in the batch it came from.
-        fields: One list per field, in the order of the schema.
+        fields: The values of each field, in the order of the schema.
         ids: None when the schema names no id path; likewise ``times`` and ``labels``.
         times: Whatever stood at the time path.
         labels: Whatever stood at the label path.
         passthrough: By output name.
     """
 
-    rows: Sequence[int]
-    fields: Sequence[Sequence[Any]]
-    ids: Sequence[Any] | None
-    times: Sequence[Any] | None
-    labels: Sequence[Any] | None
-    passthrough: Mapping[str, Sequence[Any]]
+    rows: Sequence[int] | npt.NDArray[np.integer[Any]]
+    fields: Sequence[Values]
+    ids: Values | None
+    times: Values | None
+    labels: Values | None
+    passthrough: Mapping[str, Values]
 
 
 def split(dotted: str) -> Path:

@@ -17,8 +17,8 @@ def assert_same_batch(actual: FeatureBatch, expected: FeatureBatch) -> None:
         np.testing.assert_array_equal(actual.columns[name], column)
     assert actual.ids == expected.ids
     np.testing.assert_array_equal(np.asarray(actual.times), np.asarray(expected.times))
-    assert actual.labels == expected.labels
-    assert actual.passthrough == expected.passthrough
+    for given, wanted in ((actual.labels, expected.labels), (actual.passthrough, expected.passthrough)):
+        assert given == wanted or repr(given) == repr(wanted)  # which says that NaN is NaN
 
 
 def assert_same_outcome(actual: Decoded, expected: Decoded) -> None:

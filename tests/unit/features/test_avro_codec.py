@@ -79,7 +79,8 @@ REFUSED_SCHEMAS: list[tuple[str, Any]] = [
     ("must be a record", {"type": "array", "items": "long"}),
     ("not valid", record(("a", "nonsense"))),
     ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}]}),
-    ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}], "__fastavro_parsed__": True}),
+    ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}], "__fastavro_parsed": True}),
+    ("two fields of one name", record(("a", "int"), ("a", "long"))),
 ]
 
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import avro_codec
+from features.avro_codec import AvroCodec
+from features.avro_columns import ColumnReader
+from features.avro_types import load_writer_schema
+from features.batch import Decoded
+from features.schema import FeatureSchema
+from tests.unit.features.assertions import assert_same_outcome
+from tests.unit.features.avro_strategies import damaged, feature_schemas, values_of, writer_schemas, written
+
+COPIES = 64  # enough records for the columnar reader, and for its loops over items
+
+
+def decoded_carefully(codec: AvroCodec, values: Sequence[bytes | None], schema: FeatureSchema) -> Decoded:
+    """Return the outcome of reading record by record."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(avro_codec, "MIN_COLUMNAR_RECORDS", len(values) + 1)
+        return codec.decode(values, schema)
+
+
+@given(st.data())
+def test_columns_are_what_the_careful_reader_gives(data: st.DataObject) -> None:
+    """Whatever the schemas and the bytes, good or bad, reading many records at once changes no outcome."""
+    writer = data.draw(writer_schemas)
+    schema = data.draw(feature_schemas(writer))
+    records = [written(writer, event) for event in data.draw(st.lists(values_of(writer), min_size=1, max_size=4))]
+    values: list[bytes | None] = [*records * COPIES, None]
+    for value in data.draw(st.lists(st.sampled_from(records), max_size=4)):
+        values.insert(data.draw(st.integers(0, len(values))), data.draw(damaged(value)))
+    codec = AvroCodec(writer)
+    decoded, expected = codec.decode(values, schema), decoded_carefully(codec, values, schema)
+    assert_same_outcome(decoded, expected)
+    assert repr(decoded.batch.passthrough) == repr(expected.batch.passthrough)  # 1 is not 1.0, nor true
+
+
+@given(st.data())
+def test_good_records_are_read_in_columns(data: st.DataObject) -> None:
+    """A record written by the book is not odd: only what is damaged or too large costs the careful reader."""
+    writer = data.draw(writer_schemas)
+    drawn = data.draw(feature_schemas(writer))
+    schema = FeatureSchema(tuple(replace(f, length=None) for f in drawn.fields), drawn.roles)
+    (event,) = data.draw(st.lists(values_of(writer), min_size=1, max_size=1))
+    value = written(writer, event)
+    reader = ColumnReader(*load_writer_schema(writer), schema)
+    _, odd = reader.read([value] * COPIES, np.full(COPIES, len(value)))
+    assert odd.size == 0
