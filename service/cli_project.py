@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     topics = typer.Typer(help="Make the topics.", no_args_is_help=True)
     topics.command("create")(topics_create)
     app.add_typer(topics, name="topics")
-    app.command("doctor")(doctor)
+    app.command("doctor", help=help_of(doctor))(doctor)
 
 
 def init(  # noqa: PLR0913 - each is an option of its own
@@ -233,7 +233,10 @@ def doctor(
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for each answer of the cluster.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Check everything the service needs and say what to do; ends with 1 when something fails, 3 without a broker."""
+    """Check everything the service needs and say what to do.
+
+    Ends with 1 when something fails, with 3 where the broker or the schema registry cannot be asked.
+    """
     from service.checks import Status, worst
     from service.doctor import diagnose
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from features.errors import SchemasUnavailable
 from models.errors import ModelError
 from service.bootstrap import build_champion
 from service.checks import Check, KafkaFacts, Status, kafka_checks
@@ -15,6 +16,8 @@ from service.clients import admin_conf, producer_conf
 from service.cluster import Denied, TopicFacts
 from service.errors import ServiceError, Unreachable
 from service.kafka import ClusterAdmin
+from service.registry_checks import registry_checks, unavailable
+from service.schemas import build_schemas
 from service.settings import Loaded, Settings
 from service.store import build_store
 from service.topics import wanted_topics
@@ -26,7 +29,7 @@ NO_DISK_BYTES: Final = 100 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Every check, and whether the cluster could be asked at all."""
+    """Every check, and whether the cluster and the registry could be asked at all."""
 
     checks: tuple[Check, ...]
     is_reachable: bool
@@ -35,14 +38,34 @@ class Diagnosis:
 def diagnose(loaded: Loaded, *, timeout: float) -> Diagnosis:
     """Run every check; ``timeout`` in seconds bounds each question to the cluster. Nothing raises."""
     settings = loaded.settings
-    local = [*_configuration(loaded), *model_checks(settings), *_disk(settings)]
+    local = (*_configuration(loaded), *model_checks(settings), *_disk(settings))
+    kafka, registry = _broker(settings, timeout), _registry(settings)
+    checks = (*local, *kafka.checks, *registry.checks)
+    return Diagnosis(checks, is_reachable=kafka.is_reachable and registry.is_reachable)
+
+
+def _broker(settings: Settings, timeout: float) -> Diagnosis:
     try:
         facts = _gather(settings, timeout)
     except Unreachable as error:
-        return Diagnosis((*local, Check("broker", Status.FAIL, str(error))), is_reachable=False)
+        return Diagnosis((Check("broker", Status.FAIL, str(error)),), is_reachable=False)
     except ServiceError as error:
-        return Diagnosis((*local, Check("broker", Status.FAIL, str(error))), is_reachable=True)
-    return Diagnosis((*local, *kafka_checks(settings, facts)), is_reachable=True)
+        return Diagnosis((Check("broker", Status.FAIL, str(error)),), is_reachable=True)
+    return Diagnosis(tuple(kafka_checks(settings, facts)), is_reachable=True)
+
+
+def _registry(settings: Settings) -> Diagnosis:
+    """Return what there is to say of the registry; nothing where none is set."""
+    checks: list[Check] = []
+    try:
+        registry = build_schemas(settings)
+        if registry is not None:
+            checks.extend(registry_checks(settings, registry))
+    except SchemasUnavailable as error:
+        return Diagnosis((*checks, unavailable(error)), is_reachable=False)
+    except ServiceError as error:
+        checks.append(Check("schema registry", Status.FAIL, str(error)))
+    return Diagnosis(tuple(checks), is_reachable=True)
 
 
 def model_checks(settings: Settings) -> Iterator[Check]:
