@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from features.rejection import Problem, Reason
 
 LOOKS: Final = 3  # before an id counts as unknown: a registry's follower may lag behind its leader
 BETWEEN_LOOKS_S: Final = 0.1
-LOOKED_AT_TOGETHER: Final = 100  # so that a flood of made-up ids makes headway even where time runs out
 PATIENCE_S: Final = 5.0  # for all looks of one batch; a worker must be heard of meanwhile
 REMEMBERED_S: Final = 60.0  # a refusal: an id may come to exist, or come under a subject of ours
 MAX_KEPT: Final = 1_000  # schemas; more than any topic has
@@ -49,6 +48,7 @@ class WriterSchemas:
         self._sleep = sleep
         self._codecs: OrderedDict[SchemaKey, AvroCodec] = OrderedDict()
         self._refusals: OrderedDict[SchemaKey, tuple[float, Problem]] = OrderedDict()
+        self._denials: Counter[SchemaKey] = Counter()
         self._is_underway = False
 
     def of(self, keys: Collection[SchemaKey]) -> Mapping[SchemaKey, AvroCodec | Problem]:
@@ -62,25 +62,20 @@ class WriterSchemas:
         new = [key for key in keys if key not in self._codecs and key not in self._refusals]
         self._is_underway = bool(new)
         ready = {key: self._codecs[key] for key in keys if key in self._codecs}
-        deadline = self._monotonic() + PATIENCE_S
-        for start in range(0, len(new), LOOKED_AT_TOGETHER):
-            ready |= self._look_for(new[start : start + LOOKED_AT_TOGETHER], deadline)
+        ready |= self._look_for(new)
         self._is_underway = False
+        self._denials.clear()
         self._keep(ready)
         return {key: ready[key] if key in ready else self._refusals[key][1] for key in keys}
 
-    def _look_for(self, keys: list[SchemaKey], deadline: float) -> dict[SchemaKey, AvroCodec]:
-        """Ask for some schemas until each is found or was missing often enough."""
+    def _look_for(self, missing: list[SchemaKey]) -> dict[SchemaKey, AvroCodec]:
+        """Ask for some schemas until each is found or was denied often enough, in this attempt and those before."""
+        deadline = self._monotonic() + PATIENCE_S
         found: dict[SchemaKey, AvroCodec] = {}
-        missing = keys
-        for look in range(LOOKS):
-            if look:
-                self._sleep(BETWEEN_LOOKS_S)
+        while missing:
             missing = [key for key in missing if not self._is_settled(key, found, deadline)]
-            if not missing:
-                return found
-        for key in missing:
-            self._refuse(key, Problem(Reason.UNKNOWN_SCHEMA, f"the schema registry has no schema {key}"))
+            if missing:
+                self._sleep(BETWEEN_LOOKS_S)
         return found
 
     def _is_settled(self, key: SchemaKey, found: dict[SchemaKey, AvroCodec], deadline: float) -> bool:
@@ -91,16 +86,21 @@ class WriterSchemas:
             )
         try:
             schema = self._registry.by_id(key) if isinstance(key, int) else self._registry.by_guid(key)
-            if schema is None:
-                return False
-            problem = self._objection(key, schema)
-            if problem is None:
+            problem = self._denied(key) if schema is None else self._objection(key, schema)
+            if schema is not None and problem is None:
                 found[key] = self._codecs[key] = self._compiled(schema)
         except (CodecError, RecursionError) as error:
             problem = Problem(Reason.SCHEMA_NOT_ALLOWED, f"schema {key}: {error}")
         if problem is not None:
-            self._refuse(key, problem)
-        return True
+            self._refusals[key] = (self._monotonic(), problem)
+        return problem is not None or key in found
+
+    def _denied(self, key: SchemaKey) -> Problem | None:
+        """Count that the registry does not have a schema; return what that means when it said so often enough."""
+        self._denials[key] += 1
+        if self._denials[key] < LOOKS:
+            return None
+        return Problem(Reason.UNKNOWN_SCHEMA, f"the schema registry has no schema {key}")
 
     def _objection(self, key: SchemaKey, schema: RegisteredSchema) -> Problem | None:
         if schema.kind != AVRO:
@@ -124,9 +124,6 @@ class WriterSchemas:
     def _compiled(self, schema: RegisteredSchema) -> AvroCodec:
         references = [_record(text) for text in schema.references]
         return AvroCodec(_record(schema.text), references=references, max_value_bytes=self._max_value_bytes)
-
-    def _refuse(self, key: SchemaKey, problem: Problem) -> None:
-        self._refusals[key] = (self._monotonic(), problem)
 
     def _forget_old(self) -> None:
         oldest = self._monotonic() - REMEMBERED_S

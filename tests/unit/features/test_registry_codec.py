@@ -198,7 +198,7 @@ def test_codec_decodes_nothing_while_the_registry_is_away(scene: Scene) -> None:
 def test_codec_goes_on_where_time_ran_out(scene: Scene) -> None:
     """A slow registry and many ids make several attempts, and they come to an end."""
     values = [prefix_of(1000 + i) + b"x" for i in range(400)]
-    seconds_a_look = 3 * PATIENCE_S / (400 * LOOKS)
+    seconds_a_look = 100 * PATIENCE_S / (400 * LOOKS)
     scene.registry.thinks = lambda: scene.wait(seconds_a_look)
     attempts = 0
     rejections: Sequence[object] = []
@@ -208,7 +208,7 @@ def test_codec_goes_on_where_time_ran_out(scene: Scene) -> None:
             rejections = scene.codec.decode(values, SCHEMA).rejections
         except SchemasUnavailable:
             scene.now += REMEMBERED_S  # however long the worker waits in between
-    assert (len(rejections), attempts <= 6) == (400, True)
+    assert (len(rejections), attempts <= 110) == (400, True)
 
 
 @pytest.mark.parametrize(
