@@ -14,7 +14,7 @@ from consumer.kafka import KafkaSource
 from consumer.telemetry import NullTelemetry
 from consumer.watchdog import Watchdog
 from features.rejection import Reason
-from service.bootstrap import build_champion, build_sink, build_worker
+from service.bootstrap import build_champion, build_event_codec, build_score_encoder, build_sink, build_worker
 from service.clients import consumer_conf
 from service.settings import load_settings
 
@@ -65,6 +65,8 @@ def main(order: Order) -> Run:
         champion=champion,
         telemetry=telemetry,
         watchdog=Watchdog(),
+        codec=build_event_codec(settings),
+        encoder=build_score_encoder(settings),
     )
     done = 0
     while done < order.events:

@@ -12,7 +12,7 @@ import yaml
 from confluent_kafka import Producer
 
 from features.encoding import build_encoder
-from features.schema import FeatureSchema, Field, FieldType
+from features.schema import FeatureSchema, Field, FieldType, Roles
 from tests.support.kafka import KafkaCluster
 
 FIELDS = [f"x{n}" for n in range(29)]
@@ -69,7 +69,8 @@ def fill(kafka: KafkaCluster, events: int) -> None:
     for topic in (SOURCE, DEAD_LETTERS):
         kafka.create_topic(topic, partitions=PARTITIONS)
     rows = np.random.default_rng(1).normal(size=(DISTINCT_ROWS, len(FIELDS))).tolist()
-    schema = FeatureSchema(tuple(Field(name, FieldType.DOUBLE, name) for name in FIELDS))
+    fields = tuple(Field(name, FieldType.DOUBLE, name) for name in FIELDS)
+    schema = FeatureSchema(fields, Roles(id="id", time="event_time"))
     encoder = build_encoder("avro", schema=schema, avro_schema=EVENT_SCHEMA)
     tail = [encoder.encode({"id": "", "event_time": 0, **dict(zip(FIELDS, row, strict=True))})[2:] for row in rows]
     producer = Producer({**kafka.client_settings, "linger.ms": 20, "queue.buffering.max.messages": events})
