@@ -153,7 +153,7 @@ class KafkaSource:
             # A partition may have gone and come back between two calls, committed further by somebody else:
             # what was read of it before is no longer ours to score. (Within one call the client sees to it.)
             raise PollFailed("the group was rebalanced while a batch was collected")
-        return columns_of(self._kept(messages))
+        return self._kept(messages)
 
     def rewind(self) -> None:
         """Seek every owned partition to its committed offset; where there is none, nothing has been read yet."""
@@ -207,10 +207,10 @@ class KafkaSource:
             messages = self._consumer.consume(count, timeout)
         except (KafkaException, RuntimeError, SystemError) as exception:
             raise PollFailed(f"consume: {exception}") from exception
-        good = [message for message in messages if message.error() is None]
-        if len(good) != len(messages):
-            self._judge(message for message in messages if message.error() is not None)
-        return good
+        if not [error for error in map(Message.error, messages) if error is not None]:
+            return messages
+        self._judge(message for message in messages if message.error() is not None)
+        return [message for message in messages if message.error() is None]
 
     def _judge(self, failures: Iterable[Message]) -> None:
         for message in failures:
@@ -301,20 +301,21 @@ class KafkaSource:
         strategy = str(self._conf.get("partition.assignment.strategy", "range,roundrobin"))
         return self._conf.get("group.protocol") == "consumer" or "cooperative" in strategy
 
-    def _kept(self, messages: list[Message]) -> list[Message]:
+    def _kept(self, messages: list[Message]) -> RecordBatch | None:
         """Return the records of partitions that are still ours, in front of any damage, and note what was delivered."""
         if self._damage.ahead:
             messages = [m for m in messages if not self._damage.is_behind(_place_of(m), m.offset() or 0)]
-        last = {(message.topic() or "", message.partition() or 0): message for message in messages}
-        if not last.keys() <= self._owned:
-            messages = [m for m in messages if (m.topic(), m.partition()) in self._owned]
-            last = {lane: message for lane, message in last.items() if lane in self._owned}
-        for (topic, partition), message in last.items():
-            at = TopicPartition(topic, partition)
-            self._delivered[at] = (message.offset() or 0) + 1
-            self._delivered_ms[at] = message.timestamp()[1]
+        topic = self._topics[0] if len(self._topics) == 1 else None
+        batch = columns_of(messages, topic=topic)
+        if batch is not None and not batch.last_rows().keys() <= self._owned:
+            batch = columns_of([m for m in messages if _place_of(m) in self._owned], topic=topic)
+        if batch is None:
+            return None
+        for at, row in batch.last_rows().items():
+            self._delivered[at] = int(batch.offsets[row]) + 1
+            self._delivered_ms[at] = int(batch.timestamps_ms[row])
             self._damage.passed(at)
-        return messages
+        return batch
 
     def _seek(self, at: TopicPartition, offset: int) -> None:
         for attempt in range(SEEK_ATTEMPTS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,32 +44,36 @@ class ClientMessage(Protocol):
         ...
 
 
-def columns_of(messages: Sequence[ClientMessage]) -> RecordBatch | None:
-    """Return the messages as columns, or None when there are none.
+def columns_of(messages: Sequence[ClientMessage], *, topic: str | None = None) -> RecordBatch | None:
+    """Return messages of one client as columns, or None when there are none.
 
-    Headers of which one has a name that is no UTF-8 are passed over, all of that record: anyone can
-    write such a name, and it must not stop the stream.
+    ``topic`` is where all of them are from; without it each is asked. Headers of which one has a name that is
+    no UTF-8 are passed over, all of that record: anyone can write such a name, and it must not stop the stream.
     """
     if not messages:
         return None
-    unreadable: set[int] = set()
-
-    def headers(row: int) -> Headers:
-        if row in unreadable:
-            return ()
-        try:
-            found: Headers | None = messages[row].headers()
-        except (SystemError, UnicodeDecodeError):
-            unreadable.add(row)  # never ask again: the client would answer with a list that has a hole
-            return ()
-        return found or ()
-
+    count, kind = len(messages), type(messages[0])
+    headers = _headers_of(messages)
+    # Methods of the type are mapped: that runs the loop in C, and there is one for each column of each record.
     return RecordBatch(
-        topics=[message.topic() or "" for message in messages],
-        partitions=np.array([message.partition() for message in messages], dtype=np.int32),
-        offsets=np.array([message.offset() for message in messages], dtype=np.int64),
-        timestamps_ms=np.array([message.timestamp()[1] for message in messages], dtype=np.int64),
-        keys=[message.key() for message in messages],
-        values=[message.value() for message in messages],
-        headers=headers,
+        topics=[name or "" for name in map(kind.topic, messages)] if topic is None else [topic] * count,
+        partitions=np.fromiter(map(kind.partition, messages), np.int32, count),
+        offsets=np.fromiter(map(kind.offset, messages), np.int64, count),
+        timestamps_ms=np.fromiter(map(itemgetter(1), map(kind.timestamp, messages)), np.int64, count),
+        keys=list(map(kind.key, messages)),
+        values=list(map(kind.value, messages)),
+        headers=lambda row: headers[row] or (),
+        headed=[row for row, found in enumerate(headers) if found] if headers.count(None) < count else (),
     )
+
+
+def _headers_of(messages: Sequence[ClientMessage]) -> list[Headers | None]:
+    """Return the headers of each message, asking each once: asked again, the client gives a list with a hole."""
+    found: list[Headers | None] = []
+    asked = map(type(messages[0]).headers, messages)
+    while len(found) < len(messages):
+        try:
+            found.extend(asked)
+        except (SystemError, UnicodeDecodeError):
+            found.append(None)  # those before it are in the list, and the next round goes on behind it
+    return found

@@ -1,23 +1,26 @@
-"""What a scored batch becomes on the way out: one record per input record, in input order."""
+"""What a scored batch becomes on the way out: columns of scores, and a dead letter for each of the others."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from consumer.records import RecordBatch
 from consumer.scoring import ScoredBatch
 from features.rejection import Reason, Rejection, Stage
 from producer.dead_letters import TRUNCATED_HEADER, TRUNCATED_VALUE_BYTES, dead_letter_headers
 from producer.encoding import ScoreColumns, ScoreEncoder
-from producer.records import Headers, TopicPartition
+from producer.records import Headers, RecordColumns
 
 TRACE_HEADERS = frozenset({"traceparent", "tracestate"})  # W3C trace context follows the event into its score
 
 
-class Outgoing(NamedTuple):
-    """One record to produce, and the row of the batch it answers. A tuple, as one is made for every record."""
+class Letter(NamedTuple):
+    """One dead letter to produce, and the row of the batch it answers."""
 
     row: int
     topic: str
@@ -25,7 +28,24 @@ class Outgoing(NamedTuple):
     value: bytes | None
     timestamp_ms: int
     headers: Headers
-    reason: Reason | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record for every record of a batch.
+
+    Attributes:
+        topic: Where the scores go.
+        scores: The scores, in the order of the batch.
+        rows: The row of the batch each score answers, ascending.
+        letters: The dead letters by the row they answer, ascending.
+    """
+
+    topic: str
+    scores: RecordColumns
+    rows: npt.NDArray[np.int64]
+    letters: Mapping[int, Letter]
 
 
 class Outbox:
@@ -47,25 +67,27 @@ class Outbox:
         self._service = service
         self._now_ms = now_ms
 
-    def fill(self, batch: RecordBatch, scored: ScoredBatch) -> list[Outgoing]:
+    def fill(self, batch: RecordBatch, scored: ScoredBatch) -> Outgoing:
         """Return a score or a dead letter for every record of the batch, in its order."""
-        letters = {rejection.row: rejection for rejection in scored.rejections}
-        scores = dict(zip(scored.features.rows.tolist(), self._encode(batch, scored), strict=True))
-        if len(letters) + len(scores) != len(batch):
-            raise RuntimeError(
-                f"{len(batch)} records became {len(scores)} scores and {len(letters)} dead letters: refusing to go on"
-            )
-        timestamps = batch.timestamps_ms.tolist()
-        return [
-            self.dead_letter(batch, letters[row])
-            if row in letters
-            else Outgoing(
-                row, self._scores_topic, key, scores[row], timestamps[row], _trace_of(batch.headers(row)), None
-            )
-            for row, key in enumerate(batch.keys)
-        ]
+        rows = scored.features.rows
+        rejections = {rejection.row: rejection for rejection in scored.rejections}
+        _check_all_answered(len(batch), rows, list(rejections))
+        keys: Sequence[bytes | None] = batch.keys
+        if rejections:
+            keys = [keys[row] for row in rows.tolist()]
+        return Outgoing(
+            topic=self._scores_topic,
+            scores=RecordColumns(
+                keys=keys,
+                values=self._encode(batch, scored),
+                timestamps_ms=batch.timestamps_ms[rows],
+                headers=_traces(batch, rows),
+            ),
+            rows=rows,
+            letters={row: self.dead_letter(batch, rejections[row]) for row in sorted(rejections)},
+        )
 
-    def dead_letter(self, batch: RecordBatch, rejection: Rejection) -> Outgoing:
+    def dead_letter(self, batch: RecordBatch, rejection: Rejection) -> Letter:
         """Return the record as it came, with the headers that say why."""
         row = rejection.row
         headers = dead_letter_headers(
@@ -75,7 +97,7 @@ class Outbox:
             service=self._service,
             original=batch.headers(row),
         )
-        return Outgoing(
+        return Letter(
             row,
             self._dead_letters_topic,
             batch.keys[row],
@@ -85,27 +107,28 @@ class Outbox:
             rejection.reason,
         )
 
-    def too_large(self, batch: RecordBatch, row: int, detail: str) -> Outgoing:
-        """Return a dead letter for a record whose score, or dead letter, no topic takes."""
-        return self.dead_letter(batch, Rejection(row, Stage.PUBLISH, Reason.TOO_LARGE, detail))
+    def last_resorts(self, batch: RecordBatch, row: int, *, refused: str) -> Iterator[Letter]:
+        """Yield smaller and smaller dead letters for a record whose score, or dead letter, no topic takes."""
+        too_large = Rejection(
+            row, Stage.PUBLISH, Reason.TOO_LARGE, f"the {refused} of this record is larger than a topic takes"
+        )
+        yield self.dead_letter(batch, too_large)
+        yield self._truncated(batch, too_large)
 
-    def truncated(self, batch: RecordBatch, row: int, detail: str) -> Outgoing:
-        """Return a last-resort dead letter: a piece of the value, no key, none of the original headers."""
+    def _truncated(self, batch: RecordBatch, rejection: Rejection) -> Letter:
+        """Return a dead letter with a piece of the value, no key, none of the original headers."""
+        row = rejection.row
         value = batch.values[row] or b""
         headers = dead_letter_headers(
-            Rejection(row, Stage.PUBLISH, Reason.TOO_LARGE, detail),
-            source=batch.at(row),
-            offset=int(batch.offsets[row]),
-            service=self._service,
-            original=[],
+            rejection, source=batch.at(row), offset=int(batch.offsets[row]), service=self._service, original=[]
         )
         headers.append((TRUNCATED_HEADER, str(len(value)).encode()))
         kept = value[:TRUNCATED_VALUE_BYTES]
-        return Outgoing(row, self._dead_letters_topic, None, kept, self._now_ms(), headers, Reason.TOO_LARGE)
+        return Letter(row, self._dead_letters_topic, None, kept, self._now_ms(), headers, rejection.reason)
 
     def _encode(self, batch: RecordBatch, scored: ScoredBatch) -> list[bytes]:
         features, rows = scored.features, scored.features.rows
-        topics = [batch.topics[row] for row in rows.tolist()]
+        topics = batch.topics if len(rows) == len(batch) else [batch.topics[row] for row in rows.tolist()]
         partitions, offsets = batch.partitions[rows], batch.offsets[rows]
         ids = features.ids
         if ids is None:
@@ -128,18 +151,23 @@ class Outbox:
         )
 
 
-def _trace_of(headers: Headers) -> Headers:
-    return [header for header in headers if header[0] in TRACE_HEADERS] if headers else ()
+def _check_all_answered(records: int, scores: npt.NDArray[np.int64], letters: Sequence[int]) -> None:
+    """Refuse to go on unless every row has exactly one answer, and the scores are in the order of the rows."""
+    answers = np.zeros(records, dtype=np.int64)
+    answers[scores] += 1  # one for each row: doubles would not be in ascending order
+    answers[list(letters)] += 1
+    if not (answers == 1).all() or (np.diff(scores) <= 0).any():
+        raise RuntimeError(
+            f"{records} records became {len(scores)} scores and {len(letters)} dead letters: refusing to go on"
+        )
 
 
-def count_reasons(outgoing: Collection[Outgoing]) -> Mapping[Reason, int]:
-    """Return how many dead letters there are of each reason."""
-    return Counter(record.reason for record in outgoing if record.reason is not None)
-
-
-def first_offsets(batch: RecordBatch) -> frozenset[tuple[TopicPartition, int]]:
-    """Return the first offset of each partition in the batch: what names a batch across retries."""
-    firsts: dict[TopicPartition, int] = {}
-    for row in range(len(batch)):
-        firsts.setdefault(batch.at(row), int(batch.offsets[row]))
-    return frozenset(firsts.items())
+def _traces(batch: RecordBatch, rows: npt.NDArray[np.int64]) -> Sequence[Headers] | None:
+    """Return the trace headers of these rows, or None when no record has any."""
+    headed = range(len(batch)) if batch.headed is None else batch.headed
+    traces: dict[int, Headers] = {}
+    for row in headed:
+        trace = [header for header in batch.headers(row) if header[0] in TRACE_HEADERS]
+        if trace:
+            traces[row] = trace
+    return [traces.get(row, ()) for row in rows.tolist()] if traces else None

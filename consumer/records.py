@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ class RecordBatch:
     """Records of one poll in the order they were delivered; all columns have one length.
 
     Within a partition offsets ascend. ``headers`` is a function of the row because most records'
-    headers are never looked at and each look costs.
+    headers are never looked at and each look costs. ``headed`` names the rows that may have headers, None
+    means any: most topics have none, and then nobody needs to ask.
     """
 
     topics: Sequence[str]
@@ -26,6 +28,7 @@ class RecordBatch:
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
     headers: Callable[[int], Headers]
+    headed: Collection[int] | None = None
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -35,17 +38,37 @@ class RecordBatch:
         """Return the partition a record came from."""
         return TopicPartition(self.topics[row], int(self.partitions[row]))
 
+    def records_by_topic(self) -> Mapping[str, int]:
+        """Return how many records there are of each topic."""
+        topics = self.topics
+        if topics and topics.count(topics[0]) == len(topics):
+            return {topics[0]: len(topics)}
+        return Counter(topics)
+
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Return what to commit once every record is dealt with: last offset + 1 per partition.
 
         This is our own bookkeeping on purpose: the client's ``position()`` may already be past
         records it dropped or that nobody has processed.
         """
+        return {at: int(self.offsets[row]) + 1 for at, row in self.last_rows().items()}
+
+    def last_rows(self) -> dict[TopicPartition, int]:
+        """Return the row of the last record of each partition."""
         result: dict[TopicPartition, int] = {}
-        topics = np.asarray(self.topics, dtype=object)
-        for topic in dict.fromkeys(self.topics):
-            of_topic = topics == topic
-            for partition in np.unique(self.partitions[of_topic]):
-                last = self.offsets[of_topic & (self.partitions == partition)].max()
-                result[TopicPartition(topic, int(partition))] = int(last) + 1
+        topics = list(self.records_by_topic())
+        names = np.asarray(self.topics, dtype=object) if len(topics) > 1 else None
+        for topic in topics:
+            rows = np.arange(len(self)) if names is None else np.flatnonzero(names == topic)
+            partitions = self.partitions[rows]
+            last = np.full(int(partitions.max()) + 1, -1)
+            last[partitions] = rows  # of several rows for one place the last one stays
+            result |= {TopicPartition(topic, p): int(last[p]) for p in np.flatnonzero(last >= 0).tolist()}
         return result
+
+    def first_offsets(self) -> frozenset[tuple[TopicPartition, int]]:
+        """Return the first offset of each partition in the batch: what names a batch across retries."""
+        firsts: dict[TopicPartition, int] = {}
+        for row in range(len(self)):
+            firsts.setdefault(self.at(row), int(self.offsets[row]))
+        return frozenset(firsts.items())

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 
 from consumer.errors import IdentityTaken, PollFailed, StuckBatch
-from consumer.outgoing import first_offsets
 from consumer.records import RecordBatch
 from consumer.retry import MAX_PAUSE_S, Brake, FencingRecord
 from consumer.source import RecordSource
@@ -72,7 +71,7 @@ class Recovery:
             self._settle_by(self._sink.reopen, again=self._sink.reopen)
         else:
             raise error
-        pause = self._brake.failed(first_offsets(batch))
+        pause = self._brake.failed(batch.first_offsets())
         self.rewind()
         if not (isinstance(error, DeliveryFailed) and error.record_at_fault):  # halving the batch needs no time
             self._pause(pause)

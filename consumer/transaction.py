@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+
+import numpy as np
 
 from consumer.errors import StuckBatch
-from consumer.outgoing import Outbox, Outgoing
+from consumer.outgoing import Letter, Outbox, Outgoing
 from consumer.records import RecordBatch
 from consumer.retry import Brake
 from consumer.source import RecordSource
 from consumer.stopwatch import Stopwatch
 from consumer.watchdog import Watchdog
+from features.rejection import Reason
 from producer.errors import AbortRequired, RecordTooLarge
+from producer.records import RecordColumns
 from producer.sink import RecordSink
 
 
@@ -43,9 +49,9 @@ class TransactionPublisher:
         self._partition_counts = {topic: self._sink.partition_count(topic) for topic in topics}
 
     def publish(
-        self, batch: RecordBatch, outgoing: Sequence[Outgoing], *, assignments: int, stopwatch: Stopwatch
-    ) -> list[Outgoing]:
-        """Publish the batch and its offsets; return what was really sent.
+        self, batch: RecordBatch, outgoing: Outgoing, *, assignments: int, stopwatch: Stopwatch
+    ) -> Mapping[Reason, int]:
+        """Publish the batch and its offsets; return how many dead letters went out for each reason.
 
         ``assignments`` is the source's number when the batch was polled: if it has moved on, somebody else
         may own the partitions by now.
@@ -53,7 +59,7 @@ class TransactionPublisher:
         sink, watch = self._sink, self._watchdog
         with watch.step("produce", self._timeout):
             sink.begin()  # 1. never for an empty batch: an idle producer holds back no reader
-            sent = [self._produce(batch, record) for record in outgoing]  # 2. in input order
+            dead = self._produce(batch, outgoing)  # 2. in input order
             stopwatch.lap("produce")
         with watch.step("flush", self._timeout):
             sink.flush()  # 3. every record acknowledged, or the batch is undone
@@ -67,48 +73,78 @@ class TransactionPublisher:
             sink.commit()  # 6. all of it becomes visible here, or nothing
             stopwatch.lap("commit")
         self._brake.succeeded(offsets)
-        return sent
+        return dead
 
-    def _produce(self, batch: RecordBatch, record: Outgoing) -> Outgoing:
-        """Hand one record over; return it, or the dead letter that went in its place."""
-        refusals = 0
-        if self._brake.guilty:  # hardly ever, and looking up costs for every record
-            refusals = self._brake.refusals(batch.at(record.row), int(batch.offsets[record.row]))
-        if not refusals:
+    def _produce(self, batch: RecordBatch, outgoing: Outgoing) -> Counter[Reason]:
+        """Hand everything over in the order of the batch: runs of scores, and letters between them."""
+        refusals = self._refusals(batch)
+        special = sorted(outgoing.letters.keys() | refusals.keys())
+        scores = self._placed(batch, outgoing)
+        letters: list[Letter] = []
+        begin = 0
+        for row, end in zip(special, np.searchsorted(outgoing.rows, special).tolist(), strict=True):
+            letters += self._send_scores(batch, outgoing, scores, span=(begin, end))
+            letters.append(self._send_letter(batch, row, outgoing.letters.get(row), refusals=refusals.get(row, 0)))
+            begin = end if row in outgoing.letters else end + 1
+        letters += self._send_scores(batch, outgoing, scores, span=(begin, len(scores)))
+        return Counter(letter.reason for letter in letters)
+
+    def _refusals(self, batch: RecordBatch) -> dict[int, int]:
+        """Return the rows that the broker has refused before, with the number of times."""
+        if not self._brake.guilty:  # hardly ever, and looking up costs for every record
+            return {}
+        found = {row: self._brake.refusals(batch.at(row), int(batch.offsets[row])) for row in range(len(batch))}
+        return {row: count for row, count in found.items() if count}
+
+    def _placed(self, batch: RecordBatch, outgoing: Outgoing) -> RecordColumns:
+        """Return the scores with the partition of those that have no key: the source's keeps their order."""
+        keys = outgoing.scores.keys
+        if None not in keys:
+            return outgoing.scores
+        wanted = (batch.partitions[outgoing.rows] % self._partition_counts[outgoing.topic]).tolist()
+        partitions = [wanted[at] if key is None else None for at, key in enumerate(keys)]
+        return replace(outgoing.scores, partitions=partitions)
+
+    def _send_scores(
+        self, batch: RecordBatch, outgoing: Outgoing, scores: RecordColumns, *, span: tuple[int, int]
+    ) -> Iterator[Letter]:
+        """Hand a run of scores over; yield the dead letters that went in the place of some."""
+        begin, end = span
+        while begin < end:
             try:
-                self._send(batch, record)
-            except RecordTooLarge:
-                refusals = 1
+                self._sink.produce_many(outgoing.topic, scores.part(begin, end))
+            except RecordTooLarge as error:
+                begin += error.index
+                yield self._send_letter(batch, int(outgoing.rows[begin]), None, refusals=1)
+                begin += 1
             else:
-                return record
-        for letter in islice(self._last_resorts(batch, record), refusals - 1, None):
+                return
+
+    def _send_letter(self, batch: RecordBatch, row: int, letter: Letter | None, *, refusals: int) -> Letter:
+        """Hand over what is left of a record: its letter or, for each refusal so far, a smaller one."""
+        resorts = self._outbox.last_resorts(batch, row, refused="score" if letter is None else "dead letter")
+        for form in islice(chain([letter], resorts), refusals, None):
+            if form is None:
+                continue
             try:
-                self._send(batch, letter)
+                self._send(batch, form)
             except RecordTooLarge:
                 continue
-            return letter
+            return form
         raise StuckBatch(
-            f"record {batch.at(record.row)} offset {batch.offsets[record.row]} can be published neither as a score "
+            f"record {batch.at(row)} offset {batch.offsets[row]} can be published neither as a score "
             "nor as a dead letter: raise max.message.bytes of the dead-letter topic"
         )
 
-    def _last_resorts(self, batch: RecordBatch, record: Outgoing) -> Iterator[Outgoing]:
-        """Yield smaller and smaller dead letters for a record that was refused."""
-        detail = (
-            f"the {'score' if record.reason is None else 'dead letter'} of this record is larger than a topic takes"
-        )
-        yield self._outbox.too_large(batch, record.row, detail)
-        yield self._outbox.truncated(batch, record.row, detail)
-
-    def _send(self, batch: RecordBatch, record: Outgoing) -> None:
+    def _send(self, batch: RecordBatch, letter: Letter) -> None:
         partition = None
-        if record.key is None:  # without a key the source partition keeps the order
-            partition = int(batch.partitions[record.row]) % self._partition_counts[record.topic]
+        if letter.key is None:  # without a key the source partition keeps the order
+            partition = int(batch.partitions[letter.row]) % self._partition_counts[letter.topic]
         self._sink.produce(
-            record.topic,
-            key=record.key,
-            value=record.value,
-            timestamp_ms=record.timestamp_ms,
-            headers=record.headers,
+            letter.topic,
+            key=letter.key,
+            value=letter.value,
+            timestamp_ms=letter.timestamp_ms,
+            headers=letter.headers,
             partition=partition,
         )

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.errors import PollFailed, WorkerStopped
-from consumer.outgoing import Outbox, Outgoing, count_reasons
+from consumer.outgoing import Outbox
 from consumer.records import RecordBatch
 from consumer.recovery import Recovery, StopRequested
 from consumer.retry import Brake
@@ -26,6 +25,7 @@ from consumer.telemetry import Telemetry
 from consumer.transaction import TransactionPublisher
 from consumer.watchdog import Watchdog
 from features.errors import SchemasUnavailable
+from features.rejection import Reason
 from models.champion import Champion, LiveModel
 from producer.errors import ProducerError
 from producer.sink import RecordSink
@@ -217,7 +217,7 @@ class ScoringWorker:
             self._stop.wait(WAIT_AFTER_FAILED_POLL_S)
             return None
         if batch is not None:
-            for topic, count in Counter(batch.topics).items():
+            for topic, count in batch.records_by_topic().items():
                 self._telemetry.records_consumed(topic, count)
         return batch
 
@@ -239,11 +239,11 @@ class ScoringWorker:
         self._has_schemas()
         began_at = self._monotonic()
         try:
-            sent = self._publisher.publish(batch, outgoing, assignments=assignments, stopwatch=stopwatch)
+            dead = self._publisher.publish(batch, outgoing, assignments=assignments, stopwatch=stopwatch)
         except ProducerError as error:
             self._recovery.undo(batch, error, began_at=began_at)
             return 0
-        self._acknowledge(batch, scored, sent, stopwatch)
+        self._acknowledge(batch, scored, dead, stopwatch)
         return len(batch)
 
     def _wait_for_schemas(self, error: SchemasUnavailable) -> None:
@@ -266,18 +266,18 @@ class ScoringWorker:
         return ScoredBatch(live, scored.features, scored.scores, [*rejections, *scored.rejections])
 
     def _acknowledge(
-        self, batch: RecordBatch, scored: ScoredBatch, sent: Sequence[Outgoing], stopwatch: Stopwatch
+        self, batch: RecordBatch, scored: ScoredBatch, dead: Mapping[Reason, int], stopwatch: Stopwatch
     ) -> None:
         """Count, only now that it is committed."""
-        telemetry, reasons = self._telemetry, count_reasons(sent)
+        telemetry = self._telemetry
         telemetry.transaction("committed")
         telemetry.records_scored(
-            len(sent) - sum(reasons.values()),
+            len(batch) - sum(dead.values()),
             version=scored.live.version,
             role="champion",
             sample=scored.scores.score[:: max(1, len(batch) // SAMPLE)].tolist(),
         )
-        for reason, count in reasons.items():
+        for reason, count in dead.items():
             telemetry.dead_lettered(reason, count)
         step = max(1, len(batch) // SAMPLE)
         ages = (self._now_ms() - batch.timestamps_ms[::step]) / 1000

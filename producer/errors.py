@@ -8,10 +8,18 @@ class ProducerError(Exception):
 
 
 class RecordTooLarge(ProducerError):
-    """The broker or the client would refuse this record for its size; nothing was written.
+    """The broker or the client would refuse this record for its size; nothing of it was written.
 
     Policy: the transaction is still usable; route the record elsewhere.
+
+    Attributes:
+        index: Which of the records handed over in one call it is. Those before it were taken, those after it not.
     """
+
+    def __init__(self, message: str, *, index: int = 0) -> None:
+        """Keep which record it is."""
+        super().__init__(message)
+        self.index = index
 
 
 class AbortRequired(ProducerError):

@@ -11,8 +11,8 @@ from producer.broker_faults import Call, Fault
 from producer.broker_groups import GroupMetadata
 from producer.broker_log import NewRecord
 from producer.broker_transactions import ProducerIdentity
-from producer.errors import AbortRequired, DeliveryFailed, ProducerFenced, RecreateRequired
-from producer.records import Headers, NextOffsets, TopicPartition
+from producer.errors import AbortRequired, DeliveryFailed, ProducerFenced, RecordTooLarge, RecreateRequired
+from producer.records import Headers, NextOffsets, RecordColumns, TopicPartition
 from producer.sink import GroupHandle
 
 _State: TypeAlias = Literal["closed", "ready", "begun", "abort_only", "dead"]
@@ -74,6 +74,10 @@ class InMemorySink:
         """Queue one record; it reaches the broker with ``flush`` or ``commit``."""
         record = NewRecord(timestamp_ms, key, value, tuple(headers))
         self._attempt("produce", lambda: self._outbox.put(topic, record, partition))
+
+    def produce_many(self, topic: str, records: RecordColumns) -> None:
+        """Queue records one by one."""
+        _produce_each(self, topic, records)
 
     def flush(self) -> None:
         """Write the queued records; a ``read_committed`` reader does not see them yet."""
@@ -223,6 +227,10 @@ class InMemoryPlainSink:
         self._fail_on_cue("produce")
         self._outbox.put(topic, NewRecord(timestamp_ms, key, value, tuple(headers)), partition)
 
+    def produce_many(self, topic: str, records: RecordColumns) -> None:
+        """Queue records one by one."""
+        _produce_each(self, topic, records)
+
     def flush(self) -> None:
         """Write the queued records; they are visible when this returns."""
         fault = self._broker.faults.take("flush", self._id)
@@ -276,6 +284,21 @@ class InMemoryPlainSink:
             raise AbortRequired(f"{call} was refused; read again")
         if fault is not None:
             raise RecreateRequired(f"{call} timed out")
+
+
+def _produce_each(sink: InMemorySink | InMemoryPlainSink, topic: str, records: RecordColumns) -> None:
+    for index, value in enumerate(records.values):
+        try:
+            sink.produce(
+                topic,
+                key=records.keys[index],
+                value=value,
+                timestamp_ms=int(records.timestamps_ms[index]),
+                headers=() if records.headers is None else records.headers[index],
+                partition=None if records.partitions is None else records.partitions[index],
+            )
+        except RecordTooLarge as error:
+            raise RecordTooLarge(str(error), index=index) from None
 
 
 def _metadata_of(group: GroupHandle) -> GroupMetadata:

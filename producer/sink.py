@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from producer.records import Headers, NextOffsets
+from producer.records import Headers, NextOffsets, RecordColumns
 
 
 class GroupHandle(Protocol):
@@ -27,8 +27,8 @@ class GroupHandle(Protocol):
 class RecordSink(Protocol):
     """Publishes records and offsets together. Single-threaded: one owner calls everything.
 
-    The order is ``open``, then for each batch ``begin``, ``produce`` as often as needed, ``flush``,
-    ``send_offsets``, ``commit``. Under ``exactly_once`` a ``read_committed`` reader sees all records of
+    The order is ``open``, then for each batch ``begin``, ``produce`` and ``produce_many`` as often as needed,
+    ``flush``, ``send_offsets``, ``commit``. Under ``exactly_once`` a ``read_committed`` reader sees all records of
     a batch and the offsets advance, or neither. Under ``at_least_once`` the offsets advance only after
     every record was acknowledged.
 
@@ -59,6 +59,15 @@ class RecordSink(Protocol):
 
         Raises:
             RecordTooLarge: Refused for its size; the batch goes on without it.
+        """
+        ...
+
+    def produce_many(self, topic: str, records: RecordColumns) -> None:
+        """Hand over records in their order, as ``produce`` would one by one.
+
+        Raises:
+            RecordTooLarge: One was refused for its size. Its ``index`` says which; those before it are handed
+                over, those after it are not.
         """
         ...
 

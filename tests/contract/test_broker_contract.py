@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from producer.errors import AbortRequired, RecordTooLarge, RecreateRequired, SinkRefused
 from producer.partitioning import partition_for_key
-from producer.records import TopicPartition
+from producer.records import RecordColumns, TopicPartition
 from tests.support.clusters import (
     Cluster,
     own_everything,
@@ -99,6 +100,35 @@ def test_too_large_record_leaves_the_transaction_usable(cluster: Cluster) -> Non
     sink.flush()
     sink.commit()
     assert values_in(cluster, topic) == [b"small"]
+
+
+def test_too_large_record_among_many_is_named_and_the_ones_before_it_are_taken(cluster: Cluster) -> None:
+    """What comes after the refused record is the caller's to hand over again, so nothing is sent twice or left out."""
+    topic, sink = cluster.create_topic(), cluster.sink()
+    values = [b"a", bytes(2_000_000), b"c"]
+    sink.begin()
+    with pytest.raises(RecordTooLarge) as caught:
+        sink.produce_many(topic, RecordColumns([b"k"] * 3, values, np.full(3, 1000)))
+    sink.flush()
+    sink.commit()
+    assert (caught.value.index, values_in(cluster, topic)) == (1, [b"a"])
+
+
+def test_many_records_are_stored_as_one_by_one(cluster: Cluster) -> None:
+    """Order, keys, partitions, headers and timestamps of columns arrive as those of single records."""
+    topic, headers = cluster.create_topic(partitions=2), (("h", b"1"), ("g", None))
+    columns = RecordColumns([None, b"k", None], [b"a", None, b"c"], np.array([1, 2, 3]), [(), headers, ()], [1, 1, 1])
+    sink = cluster.sink()
+    sink.begin()
+    sink.produce_many(topic, columns)
+    sink.flush()
+    sink.commit()
+    at = TopicPartition(topic, 1)
+    assert cluster.read_committed(topic) == [
+        (at, 0, None, b"a", 1, ()),
+        (at, 1, b"k", None, 2, headers),
+        (at, 2, None, b"c", 3, ()),
+    ]
 
 
 def test_equal_keys_share_the_partition_of_the_java_client(cluster: Cluster) -> None:

@@ -11,6 +11,7 @@ class Stub:
     """A client message; ``hostile`` ones behave as the client does with a header name that is no UTF-8."""
 
     hostile: bool = False
+    given: Any = None
     asked: int = 0
 
     def topic(self) -> str:
@@ -41,7 +42,7 @@ class Stub:
         self.asked += 1
         if self.hostile and self.asked == 1:
             raise SystemError("returned a result with an exception set")
-        return [("ok", b"1"), None] if self.hostile else None
+        return [("ok", b"1"), None] if self.hostile else self.given
 
 
 def test_columns_pass_over_headers_that_cannot_be_read() -> None:
@@ -57,3 +58,11 @@ def test_columns_keep_what_a_record_lacks() -> None:
     batch = columns_of([Stub()])
     assert batch is not None
     assert [batch.keys, batch.headers(0), batch.timestamps_ms.tolist()] == [[None], (), [-1]]
+
+
+def test_columns_keep_the_headers_around_one_that_cannot_be_read() -> None:
+    """One hostile record costs no other record its headers, and the rows that have some are named."""
+    headers = [("a", b"1")]
+    batch = columns_of([Stub(), Stub(hostile=True), Stub(given=headers), Stub(hostile=True)], topic="in")
+    assert batch is not None
+    assert ([batch.headers(row) for row in range(4)], batch.headed) == ([(), (), headers, ()], [2])

@@ -149,6 +149,16 @@ def test_worker_buries_a_record_whose_dead_letter_must_be_cut_short() -> None:
     assert (len(record.value or b""), dict(record.headers)["tidemill.truncated"]) == (65_536, b"99900")
 
 
+def test_worker_keeps_the_order_around_records_that_no_topic_takes() -> None:
+    """Scores before and after a refused score, and a dead letter beside it, go out once each and in input order."""
+    bench = Bench(InMemoryBroker(max_record_bytes=100_000))
+    large = b'{"id": "%s", "x": 3.0}' % (b"i" * 99_800)
+    bench.publish(1.0, large, 2.0, b"{", 4.0)
+    assert bench.worker().run_once() == 5
+    reasons = [reason for _, reason in dead(bench)]
+    assert (scores(bench), reasons) == ([(0, 2.0), (2, 4.0), (4, 8.0)], [b"too_large", b"undecodable"])
+
+
 def test_worker_names_the_record_that_cannot_be_published_in_any_form() -> None:
     """Where even the shortest dead letter is refused, the worker stops and names record and mend."""
     bench = Bench(InMemoryBroker(max_record_bytes=300))
