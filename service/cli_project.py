@@ -91,6 +91,7 @@ def init(  # noqa: PLR0913 - each is an option of its own
     from service.service_file import service_files, write_new, write_over
 
     init_command.refuse_unless_one({"--from": source, "--from-subject": subject, "--from-topic": topic})
+    lengths = init_command.lengths_from(length or (), subject=subject)
     roles = Roles(id=event_id, key=key, time=time, label=label)
     clients = clients_from(
         bootstrap=bootstrap, kafka=kafka or (), registry=registry, registry_config=registry_config or ()
@@ -99,7 +100,6 @@ def init(  # noqa: PLR0913 - each is an option of its own
     if source is not None:
         found = init_command.from_file(source, roles, clients=clients, format=form)
     elif subject is not None:
-        lengths = init_command.lengths_from(length or ())
         found = init_command.from_subject(subject, roles, clients=clients, lengths=lengths)
     else:
         found = init_command.from_topic(topic or "", roles, clients=clients, format=form, records=records)
@@ -114,9 +114,9 @@ def init(  # noqa: PLR0913 - each is an option of its own
 
 def _tell_decisions(found: Proposal) -> None:
     inferred = found.inferred
-    kinds = ", ".join(f"{field.name} {field.type.value}" for field in inferred.schema.fields[:6])
-    more = len(inferred.schema.fields) - 6
-    typer.echo(f"{found.looked_at}: {len(inferred.schema.fields)} fields: {kinds}" + (", …" if more > 0 else ""))
+    fields = inferred.schema.fields
+    kinds = ", ".join(f"{field.name} {field.type.value}" for field in fields[:6]) + (", …" if len(fields) > 6 else "")
+    typer.echo(f"{found.looked_at}, {len(fields)} field{'s' if len(fields) != 1 else ''}: {kinds}")
     if inferred.schema.roles.label is not None:
         counts = ", ".join(f"{name} {count}" for name, count in inferred.classes.items())
         typer.echo(inferred.task + (f": {counts}" if counts else ""))

@@ -202,12 +202,14 @@ def _nearest(name: str, known: Collection[str]) -> str:
     )
 
 
-def lengths_from(given: Sequence[str]) -> dict[str, int]:
+def lengths_from(given: Sequence[str], *, subject: str | None) -> dict[str, int]:
     """Return the lengths of arrays by path, given as ``PATH=N``.
 
     Raises:
-        UsageError: One is not written like that.
+        UsageError: One is not written like that, or no subject is looked at: data say their lengths themselves.
     """
+    if given and subject is None:
+        raise UsageError(f"--length {given[0]}: goes with --from-subject only; the lengths in data are seen")
     lengths: dict[str, int] = {}
     for text in given:
         path, _, number = text.rpartition("=")

@@ -43,7 +43,7 @@ def test_commands_use_our_packages_beside_foreign_ones_of_the_same_name(tmp_path
     [
         (["frobnicate"], 2, "No such command 'frobnicate'"),
         (["doctor", "--frob"], 2, "see 'tidemill doctor --help'"),
-        (["init"], 2, "Missing option"),
+        (["init"], 2, "one of --from, --from-subject, --from-topic"),
         (["tail", "score"], 2, "Invalid value for 'stream': 'score' is not one of"),
         (["-c", "/nowhere/tidemill.yaml", "config", "show"], 2, "tidemill init"),
         (["config", "show", "-c", "/nowhere/tidemill.yaml"], 2, "/nowhere/tidemill.yaml: no such file"),

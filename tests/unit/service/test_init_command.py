@@ -45,7 +45,7 @@ def test_init_from_a_subject_writes_a_file_for_its_topic(
     assert [(f.name, f.length) for f in settings.feature_schema().fields] == [("amount", None), ("last", 3)]
     assert (settings.labels.inline, settings.features.subjects) == ("fraud", None)
     said = capsys.readouterr().out
-    assert all(word in said for word in ("subject pay.features-value, version 1: 2 fields", "classification", "doctor"))
+    assert all(word in said for word in ("subject pay.features-value, version 1, 2 fields", "classification", "doctor"))
 
 
 def test_init_from_a_subject_of_another_name_says_so_in_the_file(folder: Path, registry: HttpRegistry) -> None:
@@ -99,6 +99,7 @@ def test_init_says_of_a_subject_that_is_not_avro_what_to_look_at_instead(
         (["--from-subject", "a"], "needs --registry"),
         (["--from-subject", "a", "--registry", "ftp://x"], "schema_registry.url"),
         (["--from-subject", "a", "--length", "x"], "--length x: must be PATH=N"),
+        (["--from-topic", "a", "--length", "x=2"], "--from-subject only"),
         (["--from-topic", "a", "--kafka", "group.id=1"], "kafka.group.id"),
     ],
 )

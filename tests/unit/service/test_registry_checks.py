@@ -53,7 +53,7 @@ def of_events(kind: Any, **field: Any) -> Check:
 def test_a_schema_that_gives_every_field_is_fine(kind: Any, field: dict[str, Any]) -> None:
     """What the codec reads is not complained about."""
     check = of_events(kind, **field)
-    assert (check.status, check.detail) == (Status.OK, "version 1, id 1: gives all 1 fields")
+    assert (check.status, check.detail) == (Status.OK, "version 1, id 1: gives every field")
 
 
 @pytest.mark.parametrize(
