@@ -16,7 +16,7 @@ import numpy as np
 
 UNKNOWN = -1
 _COLON, _QUOTE, _SPACE = b':" '
-_SLICE = 256  # texts looked at together: what they come to stays in the processor's cache
+_SLICE_BYTES = 1 << 16  # of texts looked at together: it stays in the processor's cache
 
 
 class DuplicateKey(ValueError):
@@ -32,8 +32,12 @@ def keys_in_text(values: Sequence[bytes]) -> list[int]:
     [3, -1, 0]
     """
     counts: list[int] = []
-    for first in range(0, len(values), _SLICE):
-        counts += _counts(values[first : first + _SLICE])
+    size = 0
+    for end, length in enumerate(map(len, values), start=1):
+        size += length
+        if size >= _SLICE_BYTES or end == len(values):
+            counts += _counts(values[len(counts) : end])
+            size = 0
     return counts
 
 
