@@ -19,7 +19,7 @@ from features.tables import EventChunk, read_events
 from producer.publishing import Event, EventPublisher
 from service.bootstrap import build_event_encoder, build_plain_sink
 from service.clients import consumer_conf
-from service.decoders import Decode, decode_json, event_decoder, score_decoder
+from service.decoders import Decode, event_decoder, score_decoder
 from service.errors import ServiceError
 from service.progress import progress
 from service.schemas import build_schemas
@@ -124,9 +124,7 @@ def follow(  # noqa: PLR0913 - what, from where, how many and how are four diffe
 
 
 def _decoder(settings: Settings, stream: str) -> Decode:
-    if stream == "scores":
-        return score_decoder(settings)
-    return event_decoder(settings) if stream == "features" else decode_json
+    return score_decoder(settings) if stream == "scores" else event_decoder(settings)  # a dead letter was an event
 
 
 def encode_chunk(

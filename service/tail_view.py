@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from consumer.records import RecordBatch
+from producer.records import Headers
 from service.decoders import Decode, decode_json
 
 MAX_TEXT = 200  # of a value that is not a score
@@ -49,7 +50,7 @@ def _story(batch: RecordBatch, row: int, decode: Decode) -> str:
     value = batch.values[row] or b""
     if died_of is not None:
         message = _text(headers.get("__connect.errors.exception.message"))
-        return f"{_text(died_of)}: {message} | {_clipped(value)}"
+        return f"{_text(died_of)}: {message} | {_readable(value, batch.headers(row), decode)}"
     try:
         found = decode(value, batch.headers(row))
     except ValueError as reason:
@@ -58,6 +59,16 @@ def _story(batch: RecordBatch, row: int, decode: Decode) -> str:
         said = "" if found.get("prediction") is None else f" -> {found['prediction']}"
         return f"{found['event_id']} score {found['score']:.6f}{said} by {found.get('model_version')}"
     return _clipped(value if decode is decode_json else msgspec.json.encode(found))
+
+
+def _readable(value: bytes, headers: Headers, decode: Decode) -> str:
+    """Return what a dead letter held: decoded where that helps and can be done, for it may have died of its bytes."""
+    if decode is decode_json:
+        return _clipped(value)
+    try:
+        return _clipped(msgspec.json.encode(decode(value, headers)))
+    except ValueError:
+        return _clipped(value)
 
 
 def _clipped(value: bytes) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from consumer.records import RecordBatch
 from producer.encoding import score_record_schema
@@ -39,6 +40,15 @@ def test_text_line_tells_why_a_record_is_a_dead_letter() -> None:
     line = text_line(one(b"\xff\nx" + b"y" * 500, headers=headers), 0, decode_json)
     assert line.startswith("00:00:01.000 out[1]@7 undecodable: not JSON | \\xff xyy")
     assert line.endswith("…")
+
+
+@pytest.mark.parametrize(("value", "shown"), [(b"\x04DE", '{"country":"DE"}'), (b"junk", "junk")])
+def test_text_line_shows_a_dead_letter_decoded_where_it_can_be(value: bytes, shown: str) -> None:
+    """It may have died of a value that its bytes hide, or of the bytes themselves."""
+    schema = {"type": "record", "name": "event", "fields": [{"name": "country", "type": "string"}]}
+    headers = [("tidemill.reason", b"missing"), ("__connect.errors.exception.message", b"no n")]
+    line = text_line(one(value, headers=headers), 0, bare_avro(schema))
+    assert line == f"00:00:01.000 out[1]@7 missing: no n | {shown}"
 
 
 def test_json_line_is_one_object_whatever_the_value_is() -> None:
