@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from features.avro_plan import Want, compile_steps
 from features.avro_slots import Slots, Taken
 from features.avro_steps import run_all
 from features.avro_types import AvroType, NamedTypes
-from features.paths import Gathered, Path, split
+from features.paths import Gathered, Path, in_sequence, split
 from features.schema import FeatureSchema, FieldType
 from features.typed_values import Positions
+
+BYTES_IN_ONE_GO = 1 << 19  # what a step works on stays in the cache, and in memory that is used again
+MIN_RECORDS_IN_ONE_GO = 1_024
 
 
 class ColumnReader:
@@ -46,20 +50,26 @@ class ColumnReader:
     def read(self, values: Sequence[bytes], lengths: Longs) -> tuple[Gathered, Positions]:
         """Return what the schema wants of the plain records, and the positions of the odd ones.
 
-        ``lengths`` are those of the values. The rows of what was gathered are positions in ``values``. An
-        odd record is one that the careful reader has to look at; it may yet be a good one.
+        ``lengths`` are those of the values, of which there is at least one. The rows
+        of what was gathered are positions in ``values``. An odd record is one that the careful reader has to
+        look at; it may yet be a good one.
         """
-        cursor = whole(values, lengths)
-        slots = Slots(len(values))
+        size = max(MIN_RECORDS_IN_ONE_GO, BYTES_IN_ONE_GO * len(values) // max(1, int(lengths.sum())))
+        parts = [self._part(values, lengths, slice(at, at + size)) for at in range(0, len(values), size)]
+        return in_sequence([gathered for gathered, _ in parts]), np.concatenate([odd for _, odd in parts])
+
+    def _part(self, values: Sequence[bytes], lengths: Longs, part: slice) -> tuple[Gathered, Positions]:
+        cursor = whole(values[part], lengths[part])
+        records = len(cursor)
+        slots = Slots(records)
         run_all(self._steps, cursor, slots)
         cursor.reject(cursor.at != cursor.ends)
         odd = cursor.joined.odd
-        if odd.any():
-            plain = np.flatnonzero(~odd)
-            return self._gathered(slots, plain), np.flatnonzero(odd)
-        return self._gathered(slots, None, records=len(values)), np.empty(0, dtype=np.intp)
+        plain = np.flatnonzero(~odd)
+        gathered = self._gathered(slots, None if len(plain) == records else plain)
+        return replace(gathered, rows=plain + part.start), np.flatnonzero(odd) + part.start
 
-    def _gathered(self, slots: Slots, plain: Positions | None, *, records: int = 0) -> Gathered:
+    def _gathered(self, slots: Slots, plain: Positions | None) -> Gathered:
         roles = self._schema.roles
 
         def taken(path: Path) -> Taken:
@@ -69,7 +79,7 @@ class ColumnReader:
             return None if dotted is None else taken(split(dotted))
 
         return Gathered(
-            rows=np.arange(records) if plain is None else plain,
+            rows=(),
             fields=[taken(f.path) for f in self._schema.fields],
             ids=role(roles.id),
             times=role(roles.time),

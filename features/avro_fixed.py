@@ -210,7 +210,8 @@ def floats(block: Bytes) -> Array:
 
 def booleans(block: Bytes) -> Array:
     """Return truth values."""
-    return block[:, 0] == 1
+    truths: Mask = block[:, 0] == 1
+    return truths
 
 
 def raw_bytes(block: Bytes) -> list[Any]:

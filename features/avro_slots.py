@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from features.typed_values import Array, Mask, Positions, TypedValues
+from features.typed_values import Array, Mask, Positions, TypedValues, nothing
 
 Taken: TypeAlias = Sequence[Any] | TypedValues
 
@@ -52,9 +52,9 @@ class Slots:
             values, nulls, zoneless = self._numbers[slot]
             typed = TypedValues(values, nulls, is_zoneless=zoneless)
             return typed if positions is None else typed.take(positions)
-        held = self._objects.get(slot)
-        if held is None:
-            return [None] * (self._records if positions is None else len(positions))
+        if slot not in self._objects:
+            return nothing(self._records if positions is None else len(positions))
+        held = self._objects[slot]
         return held if positions is None else [held[row] for row in positions.tolist()]
 
     def stacked(self, length: int, rows: Positions | None) -> Array:
@@ -67,11 +67,7 @@ class Slots:
             return values if rows is None else values[rows]
         columns = []
         for slot in range(length):
-            taken = self.take(slot, rows)
-            if not isinstance(taken, TypedValues):
-                columns.append(np.full(len(taken), np.nan))
-            elif taken.nulls is None or taken.values.dtype != np.float64:
-                columns.append(taken.values)
-            else:
-                columns.append(np.where(taken.nulls, np.nan, taken.values))
+            values, nulls, _ = self._numbers.get(slot, (nothing(self._records).values, None, False))
+            filled = values if nulls is None or values.dtype != np.float64 else np.where(nulls, np.nan, values)
+            columns.append(filled if rows is None else filled[rows])
         return np.stack(columns, axis=1)

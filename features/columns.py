@@ -107,7 +107,7 @@ def check_column(field: Field, values: Values, *, problems: Problems) -> Column:
     if field.length is None:
         return _scalars(field, values, problems=problems, where=where)
     if isinstance(values, TypedValues):
-        if values.values.ndim == 2:
+        if values.values.shape[1:] == (field.length,):
             return _arrays(field, values, problems=problems, where=where)
         values = values.tolist()
     return _sequences(field, values, length=field.length, problems=problems)

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from features.paths import Values
+from features.paths import Values, listed
 from features.rejection import Problem, Reason
 from features.typed_values import TypedValues
 from features.values import LONG_BOUNDS, ZonelessMillis, describe, instant_ms
@@ -23,10 +23,10 @@ _SETTLED = frozenset({*_AS_IT_IS, NoneType})
 
 def event_ids(values: Values, *, path: str) -> list[str | Problem]:
     """Return the id of each event, as ``event_id`` gives it."""
-    plain = values.tolist() if isinstance(values, TypedValues) else values
-    if set(map(type, plain)) == {str} and all(plain):
-        return list(plain)
-    return [event_id(value, path=path) for value in plain]
+    given = listed(values)
+    if set(map(type, given)) == {str} and all(given):
+        return list(given)
+    return [event_id(value, path=path) for value in given]
 
 
 def event_times_ms(values: Values, *, path: str) -> npt.NDArray[np.int64] | list[int | Problem]:
@@ -41,10 +41,8 @@ def event_times_ms(values: Values, *, path: str) -> npt.NDArray[np.int64] | list
 
 def plain_values(values: Values) -> list[Any]:
     """Return each value as ``plain`` gives it."""
-    listed = values.tolist() if isinstance(values, TypedValues) else values
-    if set(map(type, listed)) <= _SETTLED:
-        return list(listed)
-    return [plain(value) for value in listed]
+    given = listed(values)
+    return list(given) if set(map(type, given)) <= _SETTLED else [plain(value) for value in given]
 
 
 def event_id(value: Any, *, path: str) -> str | Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from features.rejection import Problem, Reason
 from features.schema import FeatureSchema
-from features.typed_values import TypedValues
+from features.typed_values import TypedValues, concatenated
 from features.values import describe
 
 Path: TypeAlias = tuple[str, ...]
@@ -39,6 +40,11 @@ class Gathered:
     times: Values | None
     labels: Values | None
     passthrough: Mapping[str, Values]
+
+
+def listed(values: Values) -> Sequence[Any]:
+    """Return values as Python's own."""
+    return values.tolist() if isinstance(values, TypedValues) else values
 
 
 def split(dotted: str) -> Path:
@@ -94,3 +100,27 @@ def gather(events: Sequence[Mapping[str, Any]], schema: FeatureSchema, *, rows: 
         labels=role(roles.label),
         passthrough={split(path)[-1]: values_at(events, split(path)) for path in roles.passthrough},
     )
+
+
+def in_sequence(parts: Sequence[Gathered]) -> Gathered:
+    """Return what was gathered in at least one part, in order, as gathered in one go."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return Gathered(
+        rows=np.concatenate([np.asarray(part.rows) for part in parts]),
+        fields=[_joined([part.fields[number] for part in parts]) or [] for number in range(len(first.fields))],
+        ids=_joined([part.ids for part in parts]),
+        times=_joined([part.times for part in parts]),
+        labels=_joined([part.labels for part in parts]),
+        passthrough={name: _joined([part.passthrough[name] for part in parts]) or [] for name in first.passthrough},
+    )
+
+
+def _joined(parts: Sequence[Values | None]) -> Values | None:
+    present = [part for part in parts if part is not None]
+    if len(present) < len(parts):
+        return None
+    typed = [part for part in present if isinstance(part, TypedValues)]
+    together = concatenated(typed) if len(typed) == len(parts) else None
+    return list(chain.from_iterable(map(listed, present))) if together is None else together

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,36 @@ class TypedValues:
             for row in np.flatnonzero(self.nulls).tolist():
                 plain[row] = None
         return plain
+
+
+def nothing(records: int) -> TypedValues:
+    """Return nulls.
+
+    >>> nothing(2).tolist()
+    [None, None]
+    """
+    return TypedValues(np.full(records, np.nan), np.ones(records, dtype=np.bool_))
+
+
+def concatenated(parts: Sequence[TypedValues]) -> TypedValues | None:
+    """Return all values of at least one part as one, or None where they are not of one type.
+
+    >>> concatenated([TypedValues(np.array([1])), nothing(1)]).tolist()
+    [1, None]
+    """
+    is_telling = [part.nulls is None or not part.nulls.all() for part in parts]
+    telling = [part for part, tells in zip(parts, is_telling, strict=True) if tells] or parts[:1]
+    shapes = {(part.values.dtype, part.values.shape[1:], part.is_zoneless) for part in telling}
+    if len(shapes) > 1:
+        return None
+    ((dtype, rest, is_zoneless),) = shapes
+    values = [
+        part.values if tells else np.zeros((len(part), *rest), dtype)
+        for part, tells in zip(parts, is_telling, strict=True)
+    ]
+    nulls = [np.zeros(len(part), dtype=np.bool_) if part.nulls is None else part.nulls for part in parts]
+    some_null = any(part.nulls is not None for part in parts)
+    return TypedValues(np.concatenate(values), np.concatenate(nulls) if some_null else None, is_zoneless)
 
 
 def fitting_array(kind: FieldType, given: TypedValues) -> TypedValues | None:

@@ -121,6 +121,11 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per k
     return values_of(kind["type"]) if size is None else st.binary(min_size=size, max_size=size)
 
 
+def record(*fields: tuple[str, Any], name: str = "r") -> dict[str, Any]:
+    """Return a record schema of these fields."""
+    return {"type": "record", "name": name, "fields": [{"name": n, "type": kind} for n, kind in fields]}
+
+
 def written(schema: dict[str, Any], event: Any) -> bytes:
     """Return what fastavro writes for an event."""
     out = io.BytesIO()

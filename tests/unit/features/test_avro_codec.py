@@ -18,22 +18,11 @@ from features.errors import CodecError
 from features.rejection import Reason
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from tests.unit.features.assertions import only_rejection
+from tests.unit.features.avro_strategies import record, written
 from tests.unit.features.strategies import SCHEMA, doubles, text
 
 X = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
 HUGE = b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"  # the largest long
-
-
-def record(*fields: tuple[str, Any], name: str = "r") -> dict[str, Any]:
-    """Return a record schema of these fields."""
-    return {"type": "record", "name": name, "fields": [{"name": n, "type": kind} for n, kind in fields]}
-
-
-def written(schema: dict[str, Any], event: dict[str, Any]) -> bytes:
-    """Return what fastavro writes for an event."""
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, fastavro.parse_schema(dict(schema)), event)
-    return out.getvalue()
 
 
 ENUM = {"type": "enum", "name": "e", "symbols": ["a", "b"]}

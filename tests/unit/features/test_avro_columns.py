@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import avro_codec
+from features import avro_codec, avro_columns
 from features.avro_codec import AvroCodec
 from features.avro_columns import ColumnReader
 from features.avro_types import load_writer_schema
 from features.batch import Decoded
-from features.schema import FeatureSchema
+from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from tests.unit.features.assertions import assert_same_outcome
-from tests.unit.features.avro_strategies import damaged, feature_schemas, values_of, writer_schemas, written
+from tests.unit.features.avro_strategies import damaged, feature_schemas, record, values_of, writer_schemas, written
 
 COPIES = 64  # enough records for the columnar reader, and for its loops over items
 
@@ -53,3 +53,23 @@ def test_good_records_are_read_in_columns(data: st.DataObject) -> None:
     reader = ColumnReader(*load_writer_schema(writer), schema)
     _, odd = reader.read([value] * COPIES, np.full(COPIES, len(value)))
     assert odd.size == 0
+
+
+def test_a_batch_read_in_parts_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a large batch is divided shows in no column, not even where one part holds nothing but nulls."""
+    monkeypatch.setattr(avro_columns, "BYTES_IN_ONE_GO", 1)
+    monkeypatch.setattr(avro_columns, "MIN_RECORDS_IN_ONE_GO", 50)
+    writer = record(("n", ["null", "long"]), ("s", ["null", "string"]), ("v", {"type": "array", "items": "double"}))
+    fields = (
+        Field("n", FieldType.LONG, "n", null=NullPolicy.DEFAULT, default=-1),
+        Field("s", FieldType.STRING, "s", null=NullPolicy.KEEP),
+        Field("v", FieldType.DOUBLE, "v", length=2),
+    )
+    schema = FeatureSchema(fields, Roles(id="n", passthrough=("n", "v")))
+    events = [
+        {"n": i if i > 70 else None, "s": "é" if i < 60 else None, "v": [i] * (3 if i == 130 else 2)}
+        for i in range(180)
+    ]
+    values = [written(writer, event) for event in events]
+    codec = AvroCodec(writer)
+    assert_same_outcome(codec.decode(values, schema), decoded_carefully(codec, values, schema))
