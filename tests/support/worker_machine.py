@@ -85,10 +85,12 @@ class WorkerMachine(RuleBasedStateMachine):
             member = self.members.get(slot)
             if member is None or slot in self.running:
                 return
-            has_schemas = not self.world.registry.is_away
+            registry = self.world.registry
+            is_away, returns = registry.is_away, registry.returns
             self.running.append(slot)
             try:
-                assert self.world.do_round(member) == 0 or has_schemas
+                done = self.world.do_round(member)
+                assert done == 0 or not is_away or registry.returns > returns
             except IdentityTaken:
                 del self.members[slot]
                 member.worker.close()
@@ -227,10 +229,12 @@ class WorkerMachine(RuleBasedStateMachine):
         raise AssertionError(f"the workers do not recover: {self.world.committed()} of {self.world.events().keys()}")
 
     def is_done(self) -> bool:
-        """Return whether the group has committed past the last event of each partition."""
+        """Return whether the group has committed past the last event of each partition, and nobody waits any more."""
         committed = self.world.committed()
-        return committed is not None and all(
-            event.offset < committed.get(event.partition, 0) for event in self.world.events()
+        return (
+            committed is not None
+            and all(event.offset < committed.get(event.partition, 0) for event in self.world.events())
+            and all(member.telemetry.waiting_for == "" for member in self.members.values())
         )
 
 

@@ -103,6 +103,7 @@ class RegistryCodec:
     """A codec that must ask a schema registry, which may be away."""
 
     is_away: bool = False
+    returns: int = 0
     _codec: JsonCodec = field(default_factory=JsonCodec)
 
     def go_away(self) -> None:
@@ -112,6 +113,7 @@ class RegistryCodec:
     def come_back(self) -> None:
         """Answer again."""
         self.is_away = False
+        self.returns += 1
 
     def decode(
         self, values: Sequence[bytes | None], schema: FeatureSchema, *, headers: HeadersOf | None = None
