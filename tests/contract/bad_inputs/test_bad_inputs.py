@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from features.avro_codec import AvroCodec
 from features.codec import FeatureCodec
+from features.errors import CodecError
 from features.json_codec import JsonCodec
 from features.rejection import MAX_DETAIL_CHARS, Reason
 from producer.broker import InMemoryBroker
@@ -20,9 +22,10 @@ from producer.dead_letters import (
     TRUNCATED_HEADER,
     TRUNCATED_VALUE_BYTES,
 )
-from tests.contract.bad_inputs import avro_inputs, json_inputs
+from tests.contract.bad_inputs import avro_inputs, json_inputs, registry_inputs
 from tests.contract.bad_inputs.case import SCORED, Case
 from tests.contract.bad_inputs.world import World
+from tests.support.scoring import RecordingTelemetry
 
 OUR_HEADERS = 10
 GOOD_SCORE = 10.0
@@ -38,7 +41,11 @@ def avro_codec() -> FeatureCodec:
     return AvroCodec(avro_inputs.WRITER)
 
 
-FORMATS = {"json": (json_codec, json_inputs), "avro": (avro_codec, avro_inputs)}
+FORMATS: dict[str, tuple[Callable[[], FeatureCodec], Any]] = {
+    "json": (json_codec, json_inputs),
+    "avro": (avro_codec, avro_inputs),
+    "registry": (registry_inputs.codec, registry_inputs),
+}
 EACH = [pytest.param(name, case, id=f"{name} {case}") for name, (_, m) in FORMATS.items() for case in m.DECODED]
 
 
@@ -133,9 +140,32 @@ def test_a_replayed_record_that_fails_again_keeps_its_count(crowd: Sequence[tupl
     assert [header for header in (*own, *ours) if header[0] == REPLAYS_HEADER] == [(REPLAYS_HEADER, b"2")]
 
 
+def test_a_registry_without_an_answer_buries_nothing() -> None:
+    """Down, slow or wrong (8, 9): the worker waits, says for what, and goes on by itself when it is back."""
+    schemas, telemetry = registry_inputs.registry(), RecordingTelemetry()
+    schemas.is_away = True
+    world = World(registry_inputs.GOOD)
+    world.publish([])
+    worker = world.worker(registry_inputs.codec(schemas), telemetry=telemetry)
+    worker.stop()  # so that it does not sleep between its rounds
+    assert [worker.run_once(), worker.run_once(), world.committed] == [0, 0, 0]
+    assert telemetry.waiting_for == "schema_registry"
+    schemas.is_away = False
+    assert (worker.run_once(), telemetry.waiting_for, world.dead()) == (1, "", {})
+
+
+@pytest.mark.parametrize("schema", [avro_inputs.RECURSIVE, avro_inputs.BOMB], ids=["recursive", "no size"])
+def test_a_topic_of_bare_avro_refuses_a_dangerous_schema_at_the_start(schema: dict[str, Any]) -> None:
+    """Where one schema is for all (12, 14), it is refused before the first record is read."""
+    with pytest.raises(CodecError, match=r"recursive|no size"):
+        AvroCodec(schema)
+
+
 BOMBS = [
-    *(("avro", case) for case in avro_inputs.DECODED if case.number in (14, 17)),
-    *((name, case) for name, (_, m) in FORMATS.items() for case in m.DECODED if case.number in (13, 32, 33, 35, 36)),
+    (name, case)
+    for name, (_, inputs) in FORMATS.items()
+    for case in inputs.DECODED
+    if case.number in (12, 13, 14, 17, 32, 33, 35, 36)
 ]
 ROOM = 24 << 20  # of working memory, for values that say they hold terabytes
 
