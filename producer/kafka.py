@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
+from operator import length_hint
 from typing import Any
 
 import numpy as np
@@ -116,17 +118,17 @@ def served(call: Callable[[], int], step: str) -> int:
         raise RecreateRequired(f"{step}: {exception}") from exception
 
 
-def _rows(records: RecordColumns) -> Iterator[tuple[bytes | None, bytes | None, int, int, Any]]:
-    """Yield value, key, partition, timestamp and headers of each record, as the client takes them."""
-    partitions = records.partitions
-    headers = records.headers
-    return zip(
+def _arguments(records: RecordColumns) -> tuple[Iterable[Any], ...]:
+    """Return the arguments of ``Producer.produce`` after the topic, in order: naming them costs a third of a call."""
+    partitions, headers = records.partitions, records.headers
+    return (
         records.values,
         records.keys,
         repeat(-1) if partitions is None else [-1 if partition is None else partition for partition in partitions],
+        repeat(None),  # two names for a callback: ours is in the configuration
+        repeat(None),
         np.maximum(records.timestamps_ms, 0).tolist(),
         repeat(None) if headers is None else [list(found) if found else None for found in headers],
-        strict=False,  # some go on for ever
     )
 
 
@@ -177,17 +179,18 @@ class KafkaPlainSink:
 
     def produce_many(self, topic: str, records: RecordColumns) -> None:
         """Queue records; a full queue is waited for, at most ``flush_timeout`` seconds for each."""
-        produce = self._producer.produce
-        for index, (value, key, partition, timestamp, headers) in enumerate(_rows(records)):
+        topics = iter([topic] * len(records))
+        calls = map(self._producer.produce, topics, *_arguments(records))  # a loop in C, as it runs for every record
+        while length_hint(topics):
             try:
-                # By position: naming the arguments costs a third of the call.
-                produce(topic, value, key, partition, None, None, timestamp, headers)
+                deque(calls, maxlen=0)
             except BufferError:
-                self._produce_when_there_is_room(topic, value, key, partition, None, None, timestamp, headers)
+                self._produce_when_there_is_room(topic, records, len(records) - length_hint(topics) - 1)
             except KafkaException as exception:
                 error = error_in(exception)
                 if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                    raise RecordTooLarge(f"record for {topic} is larger than message.max.bytes", index=index) from None
+                    line = f"record for {topic} is larger than message.max.bytes"
+                    raise RecordTooLarge(line, index=len(records) - length_hint(topics) - 1) from None
                 raise policy_of(error, f"produce to {topic}") from exception
 
     def flush(self) -> None:
@@ -243,8 +246,10 @@ class KafkaPlainSink:
         """Release the client without waiting for anything that is not acknowledged."""
         self._discard()
 
-    def _produce_when_there_is_room(self, topic: str, *record: Any) -> None:
+    def _produce_when_there_is_room(self, topic: str, records: RecordColumns, index: int) -> None:
+        """Queue one record that found the queue full; its size was in order, as that is looked at first."""
         step, deadline = f"produce to {topic}", time.monotonic() + self._flush_timeout
+        [record] = zip(*_arguments(records.part(index, index + 1)), strict=False)
         while True:
             served(lambda: self._producer.poll(0.1), step)
             try:
@@ -252,7 +257,7 @@ class KafkaPlainSink:
             except BufferError:
                 if time.monotonic() > deadline:
                     raise AbortRequired(f"{step}: the client's queue stays full") from None
-            except KafkaException as exception:  # not its size, which is looked at before the queue
+            except KafkaException as exception:
                 raise policy_of(error_in(exception), step) from exception
             else:
                 return
