@@ -19,6 +19,7 @@ from producer.records import TopicPartition
 READER_GROUP = "tidemill-reader"  # never joined, and nothing is committed
 PATIENCE_S = 30.0  # how long a topic that has more records may give none
 READ_TIMEOUT_S = 0.5
+LINGER_S = 0.05
 
 
 class KafkaReader:
@@ -75,11 +76,6 @@ class KafkaSnapshot:
             raise
         self._unread: dict[TopicPartition, int] = {}
 
-    @property
-    def remaining(self) -> int:
-        """Return how many offsets there are from where reading began to the end; not each holds a record."""
-        return sum(self.ends[at][1] - offset for at, offset in self._unread.items())
-
     def begin(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Begin at these offsets, or where the log begins if that is later; other partitions are not read."""
         begun = {at: max(offset, self.ends[at][0]) for at, offset in offsets.items()}
@@ -98,7 +94,7 @@ class KafkaSnapshot:
             size = sum(map(len, messages))
             while messages and len(messages) < max_records and size < max_bytes and self._unread:
                 fitting = (max_bytes - size) * len(messages) // max(size, 1) + 1
-                more = self._within(_good(self._client.consume(min(max_records - len(messages), fitting), 0)))
+                more = self._take(min(max_records - len(messages), fitting), LINGER_S)
                 if not more:
                     break
                 messages += more
@@ -138,24 +134,25 @@ class KafkaSnapshot:
         """Return the next records, none when all are read."""
         deadline = time.monotonic() + PATIENCE_S
         while self._unread:
-            messages = self._client.consume(count, READ_TIMEOUT_S)
-            found = self._within(_good(messages))
-            self._unread = {at: o for at, o in self._unread.items() if at not in _ended(messages)}
+            found = self._take(count, READ_TIMEOUT_S)
             if found:
                 return found
             if time.monotonic() > deadline:
                 raise SourceUnreachable(f"topic {self._topic}: no broker gave a record for {PATIENCE_S:.0f} s")
         return []
 
-    def _within(self, messages: list[Message]) -> list[Message]:
-        """Return the records that were there at the beginning, and note which partitions are read to that end."""
+    def _take(self, count: int, timeout: float) -> list[Message]:
+        """Return records that were there at the beginning, and note which partitions are read to that end."""
+        messages = self._client.consume(count, timeout)
         found = []
-        for message in messages:
+        for message in _good(messages):
             at, offset = TopicPartition(message.topic() or "", message.partition() or 0), message.offset() or 0
             if offset < self.ends[at][1]:
                 found.append(message)
             if offset + 1 >= self.ends[at][1]:
                 self._unread.pop(at, None)
+        for at in _ended(messages):  # the last offset of a partition often holds no record: a marker, an aborted one
+            self._unread.pop(at, None)
         return found
 
     def _ends(self, at: TopicPartition) -> tuple[int, int]:

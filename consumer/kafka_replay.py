@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import TopicPartition as ClientPartition
@@ -35,19 +35,17 @@ class MarkingSink(KafkaSink):
         )
 
 
-class KafkaMarks:
-    """Reads the letters that no replay has dealt with; sends nothing, changes nothing."""
+class KafkaRehearsal:
+    """The letters that no replay has dealt with: a replay on it changes nothing and tells what it would send."""
 
-    def __init__(self, conf: Mapping[str, Any], *, topic: str, group_id: str) -> None:
-        """Connect; see ``KafkaSnapshot`` for what it raises."""
+    def __init__(
+        self, conf: Mapping[str, Any], *, topic: str, group_id: str, show: Callable[[Sequence[Replayed]], None]
+    ) -> None:
+        """Connect; see ``KafkaSnapshot`` for what it raises. ``show`` is given what is sent."""
         self._group_id = group_id
+        self._show = show
         self._snapshot = KafkaSnapshot(conf, topic, group_id=group_id)
         self._marks: dict[TopicPartition, Marks] = {}
-
-    @property
-    def waiting(self) -> int:
-        """Return how many offsets there are to look at, once the log is open."""
-        return self._snapshot.remaining
 
     def open(self) -> Mapping[TopicPartition, Marks]:
         """Return what is committed, and begin to read behind it."""
@@ -60,7 +58,9 @@ class KafkaMarks:
         return self._snapshot.batches(max_records=CHUNK_RECORDS, max_bytes=CHUNK_BYTES)
 
     def send(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
-        """Send nothing: this is how a dry run is made."""
+        """Show them, and send nothing."""
+        del marks
+        self._show(letters)
 
     def close(self) -> None:
         """Release the client."""
@@ -84,12 +84,20 @@ class KafkaMarks:
             ) from error
 
 
-class KafkaReplay(KafkaMarks):
+class KafkaReplay(KafkaRehearsal):
     """The letters, and the way back for them."""
 
-    def __init__(self, conf: Mapping[str, Any], sink: MarkingSink, *, topic: str, group_id: str) -> None:
+    def __init__(
+        self,
+        conf: Mapping[str, Any],
+        sink: MarkingSink,
+        *,
+        topic: str,
+        group_id: str,
+        show: Callable[[Sequence[Replayed]], None] = lambda _letters: None,
+    ) -> None:
         """Take a sink that is not open; one transactional id for all replays of a service keeps two of them apart."""
-        super().__init__(conf, topic=topic, group_id=group_id)
+        super().__init__(conf, topic=topic, group_id=group_id, show=show)
         self._sink = sink
         self._counts: dict[str, int] = {}
 
@@ -116,6 +124,7 @@ class KafkaReplay(KafkaMarks):
             with contextlib.suppress(ProducerError):
                 self._sink.abort()
             raise
+        super().send(letters, marks)
 
     def close(self) -> None:
         """Release both clients."""

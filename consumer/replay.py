@@ -104,13 +104,13 @@ class Replayed(NamedTuple):
     value: bytes | None
     timestamp_ms: int
     headers: Headers
-    source_partition: int
-    is_home: bool
+    facts: LetterFacts
 
     def partition(self, count: int) -> int | None:
         """Return the partition it goes to, of so many: where it came from, and elsewhere where its key belongs."""
-        if (self.is_home and self.source_partition < count) or self.key is None:
-            return self.source_partition % count
+        source = self.facts.source
+        if (source.topic == self.topic and source.partition < count) or self.key is None:
+            return source.partition % count
         return None
 
 
@@ -190,6 +190,5 @@ class ReplayBook:
             value=batch.values[row],
             timestamp_ms=int(batch.timestamps_ms[row]),
             headers=replayed_headers(batch.headers(row), replays=facts.replays + 1),
-            source_partition=facts.source.partition,
-            is_home=self.rules.to in {None, facts.source.topic},
+            facts=facts,
         )

@@ -56,17 +56,14 @@ def test_letter_of_another_topic_goes_where_it_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "source", "is_home", "partition"),
-    [(b"k", 3, True, 3), (None, 3, True, 3), (b"k", 5, True, None), (None, 5, True, 1), (b"k", 3, False, None)],
+    ("key", "source", "to", "partition"),
+    [(b"k", 3, None, 3), (None, 3, None, 3), (b"k", 5, None, None), (None, 5, None, 1), (b"k", 3, "repair", None)],
 )
 def test_partition_is_the_one_it_came_from(
-    key: bytes | None,
-    source: int,
-    is_home: bool,  # noqa: FBT001 - a case of the table
-    partition: int | None,
+    key: bytes | None, source: int, to: str | None, partition: int | None
 ) -> None:
     """So it meets its neighbours again, whatever the producer's partitioner is; elsewhere its key decides."""
-    sent = Replayed(AT, 0, FEATURES, key, b"", 0, (), source, is_home)
+    _, (sent,) = entered(letter(0, partition=source, key=key), dataclasses.replace(RULES, to=to))
     assert sent.partition(4) == partition
 
 
