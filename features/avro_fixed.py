@@ -205,7 +205,13 @@ def _spans(layout: Layout) -> list[_Span]:
 
 def floats(block: Bytes) -> Array:
     """Return floats as doubles."""
-    return np.ascontiguousarray(block).view("<f4")[:, 0].astype(np.float64)
+    return float_items(block)[:, 0]
+
+
+def float_items(block: Bytes) -> Array:
+    """Return floats that lie side by side as doubles, shape (n, floats)."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
+        return block.view("<f4").astype(np.float64)
 
 
 def booleans(block: Bytes) -> Array:

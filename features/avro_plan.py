@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from features.avro_fixed import (
     MAX_RUN_WIDTH,
     MAX_TAGGED_WIDTH,
@@ -18,6 +16,7 @@ from features.avro_fixed import (
     Step,
     booleans,
     decimals,
+    float_items,
     floats,
     raw_bytes,
     uuids,
@@ -180,7 +179,7 @@ class _Compiler:
 
 _ITEMS: Mapping[str, FromBytes] = {
     "double": lambda block: block.view("<f8").copy(),
-    "float": lambda block: block.view("<f4").astype(np.float64),
+    "float": float_items,
 }
 _ITEMS_ONE_BY_ONE: tuple[AvroType, ...] = (
     "int",

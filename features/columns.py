@@ -177,7 +177,7 @@ def _checked(field: Field, column: Column, nulls: Mask | None, *, problems: Prob
 
 
 def _narrowed(column: Column, *, problems: Problems, where: str) -> Column:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # too large is seen below, a signalling NaN is a NaN
         narrow = column.astype(np.float32)
     for position in np.flatnonzero(np.isinf(narrow)):
         value = describe(float(column[position]))

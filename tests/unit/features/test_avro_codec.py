@@ -52,10 +52,13 @@ MALFORMED: list[tuple[str, Any, bytes]] = [
 
 
 @pytest.mark.parametrize(("kind", "value"), [pytest.param(k, v, id=name) for name, k, v in MALFORMED])
-def test_malformed_bytes_are_undecodable(kind: Any, value: bytes) -> None:
-    """Bytes that the writer schema cannot have made are never read as if they were an event."""
-    codec = AvroCodec(record(("x", kind)))
-    assert only_rejection(codec.decode([value], X)).reason is Reason.UNDECODABLE
+@pytest.mark.parametrize("records", [1, 100])
+@pytest.mark.parametrize("path", ["x", "absent"])
+def test_malformed_bytes_are_undecodable(path: str, records: int, kind: Any, value: bytes) -> None:
+    """Bytes that the writer schema cannot have made are never read as an event, alone or among many, wanted or not."""
+    schema = FeatureSchema((Field("x", FieldType.DOUBLE, path),))
+    decoded = AvroCodec(record(("x", kind))).decode([value] * records, schema)
+    assert [rejection.reason for rejection in decoded.rejections] == [Reason.UNDECODABLE] * records
 
 
 REFUSED_SCHEMAS: list[tuple[str, Any]] = [

@@ -73,3 +73,30 @@ def test_a_batch_read_in_parts_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> 
     values = [written(writer, event) for event in events]
     codec = AvroCodec(writer)
     assert_same_outcome(codec.decode(values, schema), decoded_carefully(codec, values, schema))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("float", b"\x01\x00\xa0\x7f"), ("double", b"\x01" + b"\x00" * 5 + b"\xf4\x7f")]
+)
+@pytest.mark.parametrize("length", [None, 1])
+def test_a_signalling_nan_is_a_null_like_any_other(kind: str, value: bytes, length: int | None) -> None:
+    """Bits that processors complain of are read in silence."""
+    schema = FeatureSchema((Field("x", FieldType.FLOAT, "x", length=length, null=NullPolicy.KEEP),))
+    writer = record(("x", kind if length is None else {"type": "array", "items": kind}))
+    encoded = value if length is None else b"\x02" + value + b"\x00"
+    assert np.isnan(AvroCodec(writer).decode([encoded] * COPIES, schema).batch.columns["x"]).all()
+
+
+@pytest.mark.parametrize(
+    ("unscaled", "scale"), [(446_673_754_019_253_275, 2), (-(2**70) - 1, 3), (7_544_232_101_987_515, 23)]
+)
+@pytest.mark.parametrize("width", [None, 10, 12])
+def test_a_decimal_is_rounded_once(width: int | None, unscaled: int, scale: int) -> None:
+    """A decimal beyond what a double holds exactly is the nearest double, not the quotient of two rounded numbers."""
+    raw = unscaled.to_bytes(max(width or 0, 9 if abs(unscaled) >= 2**63 else 8), "big", signed=True)
+    shape = {"type": "bytes"} if width is None else {"type": "fixed", "name": "f", "size": len(raw)}
+    logical = {**shape, "logicalType": "decimal", "precision": 23, "scale": scale}
+    value = raw if width is not None else bytes([2 * len(raw)]) + raw
+    schema = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
+    column = AvroCodec(record(("x", logical))).decode([value] * COPIES, schema).batch.columns["x"]
+    assert column.tolist() == [unscaled / 10**scale] * COPIES
