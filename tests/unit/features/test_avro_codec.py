@@ -35,6 +35,8 @@ MALFORMED: list[tuple[str, Any, bytes]] = [
     ("int of 33 bits", "int", b"\x80\x80\x80\x80\x20"),
     ("boolean of 2", "boolean", b"\x02"),
     ("negative union index", ["long", "double"], b"\x01" + b"\x00" * 8),
+    ("negative union index alone", ["long", "double"], b"\x01"),
+    ("union index too large alone", ["long", "double"], b"\x04"),
     ("negative index, nullable", ["null", "double"], b"\x01" + b"\x00" * 8),
     ("union index too large", ["null", "double"], b"\x04"),
     ("negative enum index", ENUM, b"\x01"),
