@@ -14,6 +14,7 @@ WANTED_REPLICAS = 3
 WANTED_IN_SYNC = 2
 HEADER_BYTES = 4096  # what a dead letter carries on top of the record it is about
 CLOCK_TOLERANCE_MS = 60_000
+FOREVER_MINUTES = 2**31 - 1  # the most that offsets.retention.minutes takes
 
 
 class Status(StrEnum):
@@ -64,6 +65,7 @@ def kafka_checks(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
         yield from topic_checks(f"{role} {name}", facts.topics[name], needs="WRITE")
     yield from _partition_counts(settings, facts)
     yield from _message_sizes(settings, facts)
+    yield from _replay_memory(settings, facts)
     yield _group(settings, facts.group)
     if settings.delivery == "exactly_once":
         yield _transactions(settings, facts)
@@ -146,6 +148,25 @@ def _message_sizes(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
         yield Check("message size", Status.WARN, detail, remedy)
     else:
         yield Check("message size", Status.OK, f"dead letters may have {letters} bytes, inputs {max(inputs)}")
+
+
+def _replay_memory(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
+    """Which letters were sent again is kept in a group without members: the brokers forget it with age."""
+    letters = facts.topics[settings.topics.dead_letters]
+    retention = _number(letters.settings.get("retention.ms")) if isinstance(letters, TopicFacts) else None
+    kept = _number(facts.cluster.settings.get("offsets.retention.minutes"))
+    if retention is None or kept is None:
+        return
+    needed = FOREVER_MINUTES if retention < 0 else retention // 60_000
+    if needed > kept:
+        detail = f"which letters were replayed is forgotten {kept} minutes later; the letters stay longer"
+        remedy = (
+            f"set offsets.retention.minutes of the brokers to {needed}, or retention.ms of "
+            f"{settings.topics.dead_letters} to {kept * 60_000}; until then replay with --since"
+        )
+        yield Check("replays", Status.WARN, detail, remedy)
+    else:
+        yield Check("replays", Status.OK, "what was replayed is remembered as long as there are letters")
 
 
 def _group(settings: Settings, rights: frozenset[str] | Denied | None) -> Check:

@@ -31,6 +31,7 @@ def broker_settings(
         **_SHORT_TIMERS,
         "auto.create.topics.enable": "false",
         "log.retention.ms": "-1",  # test data carries old event times, and retention goes by them
+        "offsets.retention.minutes": str(2**31 - 1),  # as long as the records
         "log.cleaner.dedupe.buffer.size": "2097152",  # 2 MiB, not 128 of a heap that has 384
     }
 

@@ -79,6 +79,22 @@ def test_kafka_checks_name_what_is_wrong_and_what_to_do(changes: Mapping[str, An
     assert problems[0].remedy
 
 
+@pytest.mark.parametrize(
+    ("retention_ms", "kept_minutes", "is_kept"),
+    [("604800000", "10080", True), ("604860000", "10080", False), ("-1", "10080", False), ("-1", "2147483647", True)],
+)
+def test_kafka_checks_see_that_a_replay_would_be_forgotten(
+    retention_ms: str,
+    kept_minutes: str,
+    is_kept: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    """Letters that outlive what is known of them would be sent a second time."""
+    letters = replace(GOOD, settings={**GOOD.settings, "retention.ms": retention_ms})
+    cluster = ClusterFacts("id", 3, {"offsets.retention.minutes": kept_minutes})
+    problems = found(replace(FACTS, cluster=cluster, **with_topic("fraud.dead-letters", letters)))
+    assert [check.name for check in problems] == ([] if is_kept else ["replays"])
+
+
 def test_kafka_checks_need_no_transactions_without_exactly_once() -> None:
     """At least once asks nothing of the transaction coordinator."""
     assert found(replace(FACTS, transactional_id=Denied("no")), delivery="at_least_once") == []
