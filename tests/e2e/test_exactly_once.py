@@ -2,15 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import skops.io
 
-from models.trusted_types import TRUSTED_TYPES
-from tests.e2e.data import DataSet, breast_cancer
-from tests.e2e.project import Project, ended
+from tests.e2e.data import breast_cancer
+from tests.e2e.offline import assert_equal_offline
+from tests.e2e.project import ended
 from tests.e2e.services import a_trained_project
 from tests.e2e.stream import Stream
 from tests.faults.judge import judge
@@ -48,16 +45,3 @@ def test_every_event_is_scored_once_though_a_worker_is_killed_twice(
     assert len(evidence.scores) == len(data.frame)
     assert_equal_offline(project, data, [stream.decode(record.value or b"") for record in evidence.scores])
     assert project.tracked_files() == before
-
-
-def assert_equal_offline(project: Project, data: DataSet, scores: Sequence[dict[str, Any]]) -> None:
-    """Compare every score with what the stored model says of the CSV's row, outside Tidemill."""
-    (path,) = project.folder.glob("model-store/*/versions/v1/model.skops")
-    model = skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    rows = data.frame.drop(columns=["sample", "target"])
-    expected = model.predict_proba(rows.to_numpy(dtype=np.float64))[:, list(model.classes_).index("malignant")]
-    by_id = dict(zip(data.frame["sample"], expected, strict=True))
-    assert {score["event_id"] for score in scores} == set(by_id)
-    worst = max(abs(score["score"] - by_id[score["event_id"]]) for score in scores)
-    assert worst < 1e-12
-    assert {(score["model_version"], score["service"]) for score in scores} == {("v1", scores[0]["service"])}

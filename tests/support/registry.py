@@ -237,7 +237,8 @@ def _of_schemas(store: RegistryStore, rest: list[str], *, deleted: bool) -> Json
 def _of_subject(store: RegistryStore, method: str, subject: str, rest: list[str], body: Json, *, deleted: bool) -> Json:
     match method, rest:
         case "POST", ["versions"]:
-            return {"id": store.register(subject, body).id}
+            stored = store.register(subject, body)
+            return {"id": stored.id, "guid": stored.guid}  # the guid since version 8 of the real one
         case "POST", []:
             return _shown(subject, store.look_up(subject, body, deleted=deleted))
         case "GET", ["versions"]:
