@@ -9,12 +9,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pandas as pd
 from confluent_kafka import Message, Producer
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, header_schema_id_serializer
+from confluent_kafka.schema_registry import (  # type: ignore[attr-defined]  # the stubs are older
+    Schema,
+    SchemaRegistryClient,
+    header_schema_id_serializer,
+)
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -23,7 +27,7 @@ from tests.faults.judge import Source
 GARBAGE_EVERY = 20
 UNKNOWN_ID = 4_000_000
 
-Headers = list[tuple[str, bytes]]
+Headers: TypeAlias = list[tuple[str, str | bytes]]
 
 
 @dataclass(frozen=True, slots=True)
