@@ -20,6 +20,7 @@ from consumer.damage import DamageWatch, damage_line
 from consumer.errors import OffsetsLost, PollFailed, SourceRefused
 from consumer.messages import columns_of
 from consumer.records import RecordBatch
+from consumer.slices import next_slice
 from consumer.source import PartitionStatus
 from producer.records import NextOffsets, TopicPartition
 
@@ -42,7 +43,6 @@ REFUSED = frozenset(
 )
 # The client goes on behind such a batch, or asks for it again for ever: both without another word.
 DAMAGED = frozenset({KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION})
-END_OF_PARTITION = KafkaError._PARTITION_EOF
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION})
 
 
@@ -142,9 +142,8 @@ class KafkaSource:
         self._refusal = None
         deadline, assignments = time.monotonic() + linger, self._assignments
         size = sum(map(len, messages))
-        while len(messages) < max_records and size < max_bytes:
-            fitting = (max_bytes - size) * len(messages) // max(size, 1) + 1
-            more = self._consume(min(max_records - len(messages), fitting), max(deadline - time.monotonic(), 0))
+        while count := next_slice(len(messages), size, max_records=max_records, max_bytes=max_bytes):
+            more = self._consume(count, max(deadline - time.monotonic(), 0))
             if not more:
                 break
             messages += more

@@ -11,9 +11,10 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.errors import ConsumerError, SourceRefused, SourceUnreachable
-from consumer.kafka import COMMITTED_TIMEOUT_S, DAMAGED, END_OF_PARTITION, REFUSED
+from consumer.kafka import COMMITTED_TIMEOUT_S, DAMAGED, REFUSED
 from consumer.messages import columns_of
 from consumer.records import RecordBatch
+from consumer.slices import next_slice
 from producer.records import TopicPartition
 
 READER_GROUP = "tidemill-reader"  # never joined, and nothing is committed
@@ -92,9 +93,9 @@ class KafkaSnapshot:
         while self._unread:
             messages = self._next(1)
             size = sum(map(len, messages))
-            while messages and len(messages) < max_records and size < max_bytes and self._unread:
-                fitting = (max_bytes - size) * len(messages) // max(size, 1) + 1
-                more = self._take(min(max_records - len(messages), fitting), LINGER_S)
+            while messages and self._unread:
+                count = next_slice(len(messages), size, max_records=max_records, max_bytes=max_bytes)
+                more = self._take(count, LINGER_S) if count else []
                 if not more:
                     break
                 messages += more
@@ -200,7 +201,7 @@ def _ended(messages: Sequence[Message]) -> set[TopicPartition]:
     return {
         TopicPartition(message.topic() or "", message.partition() or 0)
         for message in messages
-        if (error := message.error()) is not None and error.code() == END_OF_PARTITION
+        if (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF
     }
 
 
