@@ -59,7 +59,8 @@ def make_project(folder: Path, kafka: KafkaCluster, *, output: str) -> Path:
         "output": {"format": output},
     }
     config.write_text(yaml.safe_dump(document))
-    train = [sys.executable, "-m", "service", "-c", str(config), "train", "--data", str(folder / "train.csv")]
+    train = [sys.executable, "-m", "service", "-c", str(config), "train"]
+    train += ["--estimator", "sgd", "--data", str(folder / "train.csv")]
     subprocess.run(train, check=True, capture_output=True)
     return config
 

@@ -13,7 +13,7 @@ from service.units import milliseconds
 STATISTICS_INTERVAL_MS: Final = 1000
 FETCH_BACKOFF_MS: Final = 10  # the client's own 1000 stalls a fast reader: less than half the events a second
 QUEUE_KBYTES: Final = 16_384  # bounds memory; only together with the short back-off, or it halves the rate
-LINGER_MS: Final = 5
+LINGER_MS: Final = 1  # each batch ends in a flush, which waits for no linger: longer only leaves the broker idle
 QUEUED_BATCHES: Final = 2  # a producer must hold a whole batch and the next one's beginning
 MIN_POLL_INTERVAL_MS: Final = 300_000  # the client's own default
 SCORING_MS: Final = 120_000  # how long decoding and scoring one batch may take, see Limits
