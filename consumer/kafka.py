@@ -42,7 +42,10 @@ REFUSED = frozenset(
     }
 )
 # The client goes on behind such a batch, or asks for it again for ever: both without another word.
-DAMAGED = frozenset({KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION})
+DAMAGED: Mapping[int, str] = {  # with what else may be behind the error
+    KafkaError._BAD_MSG: "",
+    KafkaError._BAD_COMPRESSION: "; or unpacked it exceeds receive.message.max.bytes: raise that under kafka.consumer",
+}
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION})
 
 
@@ -224,7 +227,7 @@ class KafkaSource:
             elif error.code() in DAMAGED:
                 # Tried again at the next poll: what came before it may be in hand, and is to be dealt with first.
                 self._damage.found(_place_of(message), message.offset() or 0)
-                self._damage_detail = error.str()
+                self._damage_detail = error.str() + DAMAGED[error.code()]
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
             # The rest (a broker away, a coordinator moving, the end of a partition) passes by itself.

@@ -189,7 +189,8 @@ def _good(messages: Sequence[Message]) -> list[Message]:
         if error.code() in DAMAGED:
             raise SourceRefused(
                 f"topic {message.topic()} partition {message.partition()}: the batch at offset {message.offset()} "
-                f"is damaged ({error.str()}); restore the log segment, or let an undamaged replica lead"
+                f"is damaged ({error.str()}{DAMAGED[error.code()]}); "
+                "restore the log segment, or let an undamaged replica lead"
             )
         if error.code() in REFUSED or error.fatal():
             raise SourceRefused(f"reading {message.topic()}: {error.str()} ({error.name()})")

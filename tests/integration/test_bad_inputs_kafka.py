@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kafka
 GOOD = b'{"id":"good","x":1.5}'
 RAISED = {"max.message.bytes": "20000000"}
 PRODUCER = {"message.max.bytes": 20_000_000, "linger.ms": 50}
-MIB = 1 << 20
+SMALL = Limits(max_records=10_000, max_bytes=4 << 20, transaction_timeout=10.0)
 
 
 class Bench:
@@ -51,9 +51,9 @@ class Bench:
         assert producer.flush(30) == 0
         self.published += len(records) + 2
 
-    def score(self, *, limits: Limits | None = None) -> None:
+    def score(self, *, limits: Limits | None = None, member: Mapping[str, Any] | None = None) -> None:
         """Let a worker run until all is committed."""
-        with running(self.bench.worker(limits=limits)) as worker:
+        with running(self.bench.worker(limits=limits, member=member)) as worker:
             wait_until(lambda: not worker.is_alive or self.bench.committed() >= self.published, "all committed")
         assert worker.failure is None
 
@@ -160,7 +160,7 @@ def test_41_a_batch_that_swells_a_thousandfold_is_bounded(kafka: KafkaCluster) -
     swollen = publish_swollen(bench, 80)
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    bench.score(limits=Limits(max_records=10_000, max_bytes=4 * MIB, transaction_timeout=10.0))
+    bench.score(limits=SMALL)
     assert memory("VmHWM") - before < 3 * swollen
     assert len(bench.scores()) == 82
 
@@ -173,7 +173,10 @@ def test_41_a_batch_that_swells_beyond_the_clients_limit_is_named(kafka: KafkaCl
     wait_until(lambda: not worker.is_alive, "the end of the worker")
     assert isinstance(worker.failure, SourceRefused)
     assert f"{bench.bench.inputs} partition 0: the record batch at offset 0" in str(worker.failure)
+    assert "receive.message.max.bytes: raise that" in str(worker.failure)
     assert bench.bench.committed() == 0
+    bench.score(limits=SMALL, member={"receive.message.max.bytes": 300_000_000})
+    assert len(bench.scores()) == 402
 
 
 def test_43_a_record_without_timestamp_is_answered_under_the_time_of_now(kafka: KafkaCluster) -> None:
