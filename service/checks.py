@@ -43,6 +43,7 @@ class KafkaFacts:
         cluster: The brokers as a whole.
         topics: By name; None for one that does not exist.
         group: What this client may do with the scoring group, None where nobody says.
+        replay_group: Likewise with the group that remembers replays.
         transactional_id: Why the transactional id cannot be used; None when it can or was not tried.
         newest_ms: Largest timestamp of a feature event, None when there is none.
         now_ms: This machine's clock when that was asked.
@@ -51,6 +52,7 @@ class KafkaFacts:
     cluster: ClusterFacts
     topics: dict[str, TopicFacts | Denied | None]
     group: frozenset[str] | Denied | None
+    replay_group: frozenset[str] | Denied | None
     transactional_id: Denied | None
     newest_ms: int | None
     now_ms: int
@@ -66,7 +68,8 @@ def kafka_checks(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
     yield from _partition_counts(settings, facts)
     yield from _message_sizes(settings, facts)
     yield from _replay_memory(settings, facts)
-    yield _group(settings, facts.group)
+    yield _group(f"group {settings.groups.score}", facts.group, lacking=Status.FAIL)
+    yield _group(f"replay group {settings.groups.replay}", facts.replay_group, lacking=Status.WARN)  # scores go on
     if settings.delivery == "exactly_once":
         yield _transactions(settings, facts)
     yield from _clock(facts)
@@ -169,12 +172,11 @@ def _replay_memory(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
         yield Check("replays", Status.OK, "what was replayed is remembered as long as there are letters")
 
 
-def _group(settings: Settings, rights: frozenset[str] | Denied | None) -> Check:
-    name = f"group {settings.groups.score}"
+def _group(name: str, rights: frozenset[str] | Denied | None, *, lacking: Status) -> Check:
     if isinstance(rights, Denied) or (rights is not None and "READ" not in rights):
         detail = rights.detail if isinstance(rights, Denied) else "READ is not allowed"
-        return Check(name, Status.FAIL, detail, "allow READ and DESCRIBE on this consumer group")
-    return Check(name, Status.OK, "may be joined" if rights is not None else "nothing known against joining it")
+        return Check(name, lacking, detail, "allow READ and DESCRIBE on this consumer group")
+    return Check(name, Status.OK, "may be used" if rights is not None else "nothing known against using it")
 
 
 def _transactions(settings: Settings, facts: KafkaFacts) -> Check:

@@ -105,7 +105,7 @@ def replay(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Send dead letters back to the topic they came from, as they were: each once, however often this is run.
 
-    Which ones were sent is remembered in the consumer group NAME.replay, in the transaction that sends them. A second
+    Which ones were sent is remembered in the consumer group groups.replay, in the transaction that sends them. A second
     replay that is started meanwhile takes over from this one. A letter that fails again comes back as a new letter;
     it is not sent again by the same run.
     """

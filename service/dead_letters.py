@@ -113,7 +113,7 @@ def replay_letters(settings: Settings, rules: ReplayRules, *, say: Callable[[str
         consumer_conf(settings, client_id=identity),
         sink,
         topic=settings.topics.dead_letters,
-        group_id=replay_group(settings),
+        group_id=settings.groups.replay,
     )
     try:
         with progress("Replaying", unit="letters looked at") as bar:
@@ -137,18 +137,13 @@ def rehearse(settings: Settings, rules: ReplayRules, *, width: int | None, say: 
         headed = True
 
     conf = consumer_conf(settings, client_id=transactional_id(settings, SLOT))
-    log = KafkaRehearsal(conf, topic=settings.topics.dead_letters, group_id=replay_group(settings), show=show)
+    log = KafkaRehearsal(conf, topic=settings.topics.dead_letters, group_id=settings.groups.replay, show=show)
     try:
         book = replay(log, rules, advance=lambda _count: None)
     finally:
         log.close()
     say(account_line(_by_fate(book), sent="would send", target=_target(settings, rules)))
     return _tell_the_rest(book, say)
-
-
-def replay_group(settings: Settings) -> str:
-    """Return the group that remembers which letters were sent; it has no members."""
-    return f"{settings.name}.replay"
 
 
 def _tell_the_rest(book: ReplayBook, say: Callable[[str], None]) -> bool:

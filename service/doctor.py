@@ -129,6 +129,7 @@ def _gather(settings: Settings, timeout: float) -> KafkaFacts:
         cluster=cluster,
         topics=topics,
         group=admin.group_operations(settings.groups.score),
+        replay_group=admin.group_operations(settings.groups.replay),
         transactional_id=_try_transactions(settings, admin, cluster.settings.get("transaction.max.timeout.ms", "")),
         newest_ms=max(newest, default=None),
         now_ms=time.time_ns() // 1_000_000,

@@ -258,6 +258,8 @@ def _checked(data: dict[str, Any], given: Mapping[KeyPath, Given], *, folder: Pa
 def _refusals(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with the settings as a whole."""
     yield from _topic_refusals(settings)
+    if settings.groups.replay == settings.groups.score:
+        yield "groups.replay: must differ from groups.score: replays can commit only for a group without members"
     yield from kafka_refusals(
         settings.kafka, delivery=settings.delivery, transaction_ms=milliseconds(settings.transaction.timeout)
     )

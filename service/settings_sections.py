@@ -48,6 +48,8 @@ class GroupsSettings(Section):
 
     score: Text
     """Group of the scoring workers; default <name>.score."""
+    replay: Text
+    """Group without members that remembers which dead letters were sent again; default <name>.replay."""
 
 
 class TopicsSettings(Section):
@@ -235,7 +237,7 @@ def defaults_from_name(data: dict[str, Any]) -> dict[str, Any]:
     """Return the raw mapping with the defaults filled in that derive from the service's name."""
     name = data.get("name") or "unnamed"  # a missing name is one fault, not one for each default
     derived: dict[str, dict[str, Any]] = {
-        "groups": {"score": f"{name}.score"},
+        "groups": {"score": f"{name}.score", "replay": f"{name}.replay"},
         "topics": {"features": f"{name}.features", "scores": f"{name}.scores", "dead_letters": f"{name}.dead-letters"},
         "model": {"name": name},
     }

@@ -36,7 +36,8 @@ def test_load_settings_derives_defaults_from_the_name(load: Load) -> None:
     """A file with a name and fields is enough."""
     settings = load().settings
     assert (settings.topics.features, settings.topics.scores) == (("fraud.features",), "fraud.scores")
-    assert (settings.topics.dead_letters, settings.groups.score) == ("fraud.dead-letters", "fraud.score")
+    assert settings.topics.dead_letters == "fraud.dead-letters"
+    assert (settings.groups.score, settings.groups.replay) == ("fraud.score", "fraud.replay")
     assert (settings.model.name, settings.transactional_id_prefix) == ("fraud", "fraud")
 
 
@@ -141,6 +142,7 @@ def test_load_settings_names_the_variable_of_an_unknown_key(load: Load) -> None:
         ),
         ({"topics": {"features": "a", "dead_letters": "a"}}, "topics.dead_letters.*also an input"),
         ({"topics": {"scores": "x", "dead_letters": "x"}}, "must differ"),
+        ({"groups": {"replay": "fraud.score"}}, "must differ from groups.score"),
         ({"output": {"passthrough": ["a.x", "b.x"]}}, "two paths end in 'x'"),
         ({"output": {"passthrough": ["a.score"]}}, "'score' is a field of every score"),
         ({"output": {"passthrough": ["a-b"], "format": "avro"}}, "cannot be a field name in Avro"),
