@@ -222,6 +222,8 @@ class ReadVector:
         expected = block_sizes(cursor) == self._length
         live = np.flatnonzero(expected)
         cursor.reject(~expected)
+        if not live.size:  # and perhaps not as many bytes in the whole batch as one such array has
+            return
         some = cursor.subset(live)
         items = Slots(len(cursor.joined.values))
         run_all(self._items, some, items)

@@ -229,21 +229,30 @@ def _arrays(field: Field, values: TypedValues, *, problems: Problems, where: str
 
 
 def _sequences(field: Field, values: Sequence[Any], *, length: int, problems: Problems) -> Column:
-    """Check the sequences' shape, then all their items as one long column."""
+    """Check the sequences' shape, then all their items as one long column.
+
+    What is no such sequence takes no room: a few bytes that are none must not cost what a long one does.
+    """
     where = f"field {field.name!r}"
-    blank = [_BLANK[field.type]] * length
-    rows: list[Sequence[Any]] = []
+    sound: list[int] = []
     for position, value in enumerate(values):
         problem = _sequence_problem(field, value, length=length, where=where)
-        if problem is not None:
+        if problem is None:
+            sound.append(position)
+        else:
             problems.setdefault(position, problem)
-        absent = [None] * length if value is None and problem is None else blank
-        rows.append(value if isinstance(value, list | tuple) and problem is None else absent)
+    absent = [None] * length
+    items = list(chain.from_iterable(absent if values[position] is None else values[position] for position in sound))
     item_problems: dict[int, Problem] = {}
-    flat = _scalars(field, list(chain.from_iterable(rows)), problems=item_problems, where=f"{where}, an item")
+    flat = _scalars(field, items, problems=item_problems, where=f"{where}, an item")
     for position in sorted(item_problems):
-        problems.setdefault(position // length, item_problems[position])
-    return flat.reshape(len(rows), length)
+        problems.setdefault(sound[position // length], item_problems[position])
+    rows = flat.reshape(len(sound), length)
+    if len(sound) == len(values):
+        return rows
+    column = np.zeros((len(values), length), dtype=rows.dtype)  # memory that nobody writes to is not taken
+    column[sound] = rows
+    return column
 
 
 def _sequence_problem(field: Field, value: Any, *, length: int, where: str) -> Problem | None:

@@ -13,6 +13,7 @@ from features.avro_codec import AvroCodec
 from features.avro_columns import ColumnReader
 from features.avro_types import load_writer_schema
 from features.batch import Decoded
+from features.rejection import Reason
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from tests.unit.features.assertions import assert_same_outcome
 from tests.unit.features.avro_strategies import damaged, feature_schemas, record, values_of, writer_schemas, written
@@ -73,6 +74,16 @@ def test_a_batch_read_in_parts_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> 
     values = [written(writer, event) for event in events]
     codec = AvroCodec(writer)
     assert_same_outcome(codec.decode(values, schema), decoded_carefully(codec, values, schema))
+
+
+def test_arrays_none_of_which_is_long_enough_are_turned_away() -> None:
+    """A batch that has fewer bytes than one array should have is a batch like any other."""
+    schema = FeatureSchema((Field("v", FieldType.DOUBLE, "v", length=65_536),))
+    writer = record(("v", {"type": "array", "items": "double"}))
+    codec, values = AvroCodec(writer), [written(writer, {"v": [1.0]})] * COPIES
+    decoded = codec.decode(values, schema)
+    assert {rejection.reason for rejection in decoded.rejections} == {Reason.WRONG_LENGTH}
+    assert_same_outcome(decoded, decoded_carefully(codec, values, schema))
 
 
 @pytest.mark.parametrize(

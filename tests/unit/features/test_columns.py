@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_a_bad_sequence_costs_its_own_row(value: Any, reason: Reason) -> None:
     column, problems = checked(field, [[1, 2], value, (3.0, 4.0)])
     assert (column[0], column[2]) == ([1.0, 2.0], [3.0, 4.0])
     assert {position: problem.reason for position, problem in problems.items()} == {1: reason}
+
+
+def test_values_that_are_no_sequences_take_no_room() -> None:
+    """A few bytes of garbage in the place of a long sequence cost what garbage costs, not what a sequence does."""
+    values, problems = [1] * 1_000, dict[int, Problem]()
+    tracemalloc.start()
+    try:
+        column = check_column(Field("v", FieldType.DOUBLE, "v", length=1_000), values, problems=problems)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (column.shape, len(problems)) == ((1_000, 1_000), 1_000)
+    assert peak < 1.5 * column.nbytes
 
 
 def test_nulls_of_a_sequence_follow_the_policy() -> None:
