@@ -28,8 +28,9 @@ from producer.simulation import PaymentChunk, PaymentStream, payments_schema
 from service.bootstrap import epoch_ms
 from service.embedded import EmbeddedService
 from service.errors import ServiceError
+from service.init_clients import DEFAULT_BROKER
 from service.live_view import LiveView
-from service.service_file import FILE_NAME, service_files, write_over
+from service.service_file import FILE_NAME, Place, service_files, write_over
 from service.settings import Settings, load_settings
 
 HISTORY_EVENTS = 20_000  # what the first model learns from
@@ -110,7 +111,8 @@ def run_demo(plan: DemoPlan, *, console: Console) -> DemoResult:
 def _make_project(folder: Path, history: PaymentChunk) -> Settings:
     schema = payments_schema()
     inferred = Inferred(schema, "classification", {}, None, len(history), ())
-    write_over(service_files(inferred, name="payments", source="history.csv", format="json"), folder)
+    place = Place(kafka={"bootstrap.servers": DEFAULT_BROKER}, registry={})
+    write_over(service_files(inferred, name="payments", source="history.csv", place=place, format="json"), folder)
     _write_csv(folder / "history.csv", [history], schema)
     return load_settings(folder / FILE_NAME, environment={}).settings
 
