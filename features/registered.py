@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from features.avro_types import NamedTypes, load_writer_schema
+from features.avro_types import MAX_SAID, NamedTypes, load_writer_schema
 from features.errors import CodecError
 from features.registry import AVRO, RegisteredSchema
 
@@ -27,11 +27,16 @@ def texts_of(schema: RegisteredSchema) -> tuple[dict[str, Any], list[dict[str, A
     """
     if schema.kind != AVRO:
         raise CodecError(f"it is a {schema.kind} schema; only Avro can be read with a registry")
-    try:
-        whole = json.loads(schema.text)
-        references = [json.loads(reference) for reference in schema.references]
-    except (ValueError, RecursionError) as error:
-        raise CodecError(f"the schema is no JSON: {error}") from error
-    if not isinstance(whole, dict):
-        raise CodecError("the Avro writer schema must be a record: events have named fields")
+    whole, *references = [_object_in(text) for text in (schema.text, *schema.references)]
     return whole, references
+
+
+def _object_in(text: str) -> dict[str, Any]:
+    try:
+        text.encode()  # a lone surrogate could go into no message about it
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"not the schema of an Avro record: {str(error)[:MAX_SAID]}") from error
+    if not isinstance(found, dict):
+        raise CodecError("not the schema of an Avro record: events have named fields")
+    return found

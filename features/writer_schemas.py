@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from features.avro_codec import AvroCodec
 from features.errors import CodecError, SchemasUnavailable
 from features.intake import DEFAULT_MAX_VALUE_BYTES
+from features.registered import texts_of
 from features.registry import AVRO, RegisteredSchema, SchemaRegistry
 from features.registry_framing import SchemaKey
 from features.rejection import Problem, Reason
@@ -89,7 +88,7 @@ class WriterSchemas:
             problem = self._denied(key) if schema is None else self._objection(key, schema)
             if schema is not None and problem is None:
                 found[key] = self._codecs[key] = self._compiled(schema)
-        except (CodecError, RecursionError) as error:
+        except CodecError as error:
             problem = Problem(Reason.SCHEMA_NOT_ALLOWED, f"schema {key}: {error}")
         if problem is not None:
             self._refusals[key] = (self._monotonic(), problem)
@@ -122,8 +121,8 @@ class WriterSchemas:
         )
 
     def _compiled(self, schema: RegisteredSchema) -> AvroCodec:
-        references = [_record(text) for text in schema.references]
-        return AvroCodec(_record(schema.text), references=references, max_value_bytes=self._max_value_bytes)
+        writer, references = texts_of(schema)
+        return AvroCodec(writer, references=references, max_value_bytes=self._max_value_bytes)
 
     def _forget_old(self) -> None:
         oldest = self._monotonic() - REMEMBERED_S
@@ -138,10 +137,3 @@ class WriterSchemas:
             self._codecs.move_to_end(key)
         while len(self._codecs) > MAX_KEPT:
             self._codecs.popitem(last=False)
-
-
-def _record(text: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise CodecError(f"not the schema of an Avro record: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -90,6 +91,30 @@ def is_safe(schema: dict[str, Any]) -> bool:
 
 
 writer_schemas = st.builds(count).flatmap(lambda names: records(names, 2)).filter(is_safe)
+
+
+@st.composite
+def damaged_schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Return what was a writer schema: somewhere in it stands what does not belong there."""
+    schema: dict[str, Any] = json.loads(json.dumps(draw(writer_schemas)))
+    places = list(_places(schema))
+    for _ in range(draw(st.integers(1, 2))):
+        holder, key = draw(st.sampled_from(places))
+        holder[key] = draw(_JUNK)
+    return schema
+
+
+_JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, -1, 0, 1.5, 10**9, "", "x", "null", "record", "\ud800", [], ["null"], {}, {"type": []}]
+)
+
+
+def _places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place of a schema: what holds it, and by which key."""
+    for key, value in enumerate(node) if isinstance(node, list) else node.items():
+        yield node, key
+        if isinstance(value, list | dict):
+            yield from _places(value)
 
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per kind

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from features.errors import CodecError
 from features.rejection import Reason
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from tests.unit.features.assertions import only_rejection
-from tests.unit.features.avro_strategies import record, written
+from tests.unit.features.avro_strategies import damaged_schemas, record, written
 from tests.unit.features.strategies import SCHEMA, doubles, text
 
 X = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
@@ -75,6 +76,13 @@ REFUSED_SCHEMAS: list[tuple[str, Any]] = [
     ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}]}),
     ("not valid", {"type": "record", "name": "r", "fields": [{"name": "a"}], "__fastavro_parsed": True}),
     ("two fields of one name", record(("a", "int"), ("a", "long"))),
+    ("has no size", record(("a", {"type": "array", "items": {"type": "fixed", "name": "f", "size": -1}}))),
+    ("has no size", record(("a", {"type": "fixed", "name": "f", "size": "4"}))),
+    ("decimal whose scale", record(("a", {"type": "bytes", "logicalType": "decimal", "scale": 10**9}))),
+    ("decimal whose scale", record(("a", {"type": "bytes", "logicalType": "decimal", "scale": None}))),
+    ("not valid", {"type": "record", "name": "r", "fields": 5}),
+    ("not valid", record(("a", {"type": "enum", "name": "e", "symbols": ["A", "\ud800"]}))),
+    ("not valid", record(("a", {"type": "enum", "name": "e", "symbols": 7}))),
 ]
 
 
@@ -94,13 +102,31 @@ def test_a_schema_that_doubles_at_every_level_is_refused() -> None:
         AvroCodec(kind)
 
 
-def test_a_schema_nested_too_deeply_is_refused() -> None:
-    """Depth of the schema is depth of the stack."""
+@pytest.mark.parametrize("levels", [150, 495, 2_000])
+@pytest.mark.parametrize(
+    "around", [lambda kind: {"type": "array", "items": kind}, lambda kind: ["null", record(("a", kind))]]
+)
+def test_a_schema_nested_too_deeply_is_refused(around: Callable[[Any], Any], levels: int) -> None:
+    """Depth of the schema is depth of the stack, by whatever types it comes about, and wherever it would be needed."""
     kind: Any = "double"
-    for level in range(150):
-        kind = record(("a", kind), name=f"r{level}")
+    for level in range(levels):
+        kind = around(kind)
+        if isinstance(kind, list):
+            kind[1]["name"] = f"r{level}"
     with pytest.raises(CodecError, match="deep"):
-        AvroCodec(kind)
+        AvroCodec(record(("a", kind)))
+
+
+@given(st.data())
+def test_a_schema_with_anything_in_it_is_read_or_refused(data: st.DataObject) -> None:
+    """Whatever a stranger registers is no more than a schema that cannot be used."""
+    schema = data.draw(damaged_schemas())
+    try:
+        codec = AvroCodec(schema)
+    except CodecError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - it may be raised or not
+    else:
+        assert len(codec.decode([b"\0"] * 64, FeatureSchema((Field("x", FieldType.DOUBLE, "a"),))).rejections) <= 64
 
 
 def logical(kind: str, name: str, **more: Any) -> dict[str, Any]:

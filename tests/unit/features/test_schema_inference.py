@@ -129,8 +129,9 @@ def test_a_role_that_the_schema_cannot_fill_is_named(roles: Roles, said: str) ->
     ("registered", "why"),
     [
         (RegisteredSchema("syntax = 3", kind="PROTOBUF"), "only Avro"),
-        (RegisteredSchema("{"), "no JSON"),
-        (RegisteredSchema('"string"'), "must be a record"),
+        (RegisteredSchema("{"), "not the schema of an Avro record"),
+        (RegisteredSchema('{"type": "record", "name": "\ud800"}'), "not the schema of an Avro record"),
+        (RegisteredSchema('"string"'), "events have named fields"),
         (RegisteredSchema(json.dumps(record("Loop", next=["null", "Loop"]))), "recursive"),
     ],
 )
