@@ -68,6 +68,7 @@ class KafkaSnapshot:
             "auto.offset.reset": "earliest",  # what was deleted meanwhile is not there to be read
         }
         member_only = {"group.instance.id"}  # with it the coordinator would look for a member
+        self.group_id = group_id
         self._topic = topic
         self._client = Consumer({**{name: value for name, value in conf.items() if name not in member_only}, **fixed})
         try:

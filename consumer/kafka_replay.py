@@ -35,6 +35,32 @@ class MarkingSink(KafkaSink):
         )
 
 
+def committed_marks(snapshot: KafkaSnapshot) -> dict[TopicPartition, Marks]:
+    """Return what the replays of the snapshot's group have dealt with.
+
+    Raises:
+        SourceRefused: What is committed there is not to be had, or not of a replay of this topic.
+        SourceUnreachable: The coordinator does not answer.
+    """
+    group, marks = snapshot.group_id, {}
+    for at, (offset, note) in snapshot.committed().items():
+        end = snapshot.ends[at][1]
+        forget = f"kafka-consumer-groups --delete-offsets --group {group} --topic {at.topic}"
+        if offset > end:
+            raise SourceRefused(
+                f"group {group} has dealt with {at} up to {offset}, where the topic has only {end} records: it was "
+                f"made anew. Delete the group's offsets ({forget}) and start again"
+            )
+        try:
+            marks[at] = Marks.read(offset, note) if offset >= 0 else Marks()
+        except ValueError as error:
+            raise SourceRefused(
+                f"group {group}: what is noted about {at} cannot be read: {error}. Name a group that nobody else uses "
+                f"in groups.replay, or have this one forget ({forget}): both offer every letter again"
+            ) from error
+    return marks
+
+
 class KafkaRehearsal:
     """The letters that no replay has dealt with: a replay on it changes nothing and tells what it would send."""
 
@@ -42,16 +68,14 @@ class KafkaRehearsal:
         self, conf: Mapping[str, Any], *, topic: str, group_id: str, show: Callable[[Sequence[Replayed]], None]
     ) -> None:
         """Connect; see ``KafkaSnapshot`` for what it raises. ``show`` is given what is sent."""
-        self._group_id = group_id
         self._show = show
         self._snapshot = KafkaSnapshot(conf, topic, group_id=group_id)
-        self._marks: dict[TopicPartition, Marks] = {}
 
     def open(self) -> Mapping[TopicPartition, Marks]:
         """Return what is committed, and begin to read behind it."""
-        self._marks = {at: self._read(at, *found) for at, found in self._snapshot.committed().items()}
-        self._snapshot.begin({at: mark.low for at, mark in self._marks.items()})
-        return self._marks
+        marks = committed_marks(self._snapshot)
+        self._snapshot.begin({at: mark.low for at, mark in marks.items()})
+        return marks
 
     def batches(self) -> Iterator[RecordBatch]:
         """Yield the letters."""
@@ -65,23 +89,6 @@ class KafkaRehearsal:
     def close(self) -> None:
         """Release the client."""
         self._snapshot.close()
-
-    def _read(self, at: TopicPartition, offset: int, note: str) -> Marks:
-        remedy = f"look at it with kafka-consumer-groups --describe --group {self._group_id}"
-        if offset < 0:
-            return Marks()
-        if offset > self._snapshot.ends[at][1]:
-            raise SourceRefused(
-                f"group {self._group_id} has dealt with {at} up to {offset}, where the topic has only "
-                f"{self._snapshot.ends[at][1]} records: it was made anew. Delete the group's offsets "
-                f"(kafka-consumer-groups --delete-offsets --group {self._group_id} --topic {at.topic}) and start again"
-            )
-        try:
-            return Marks.read(offset, note)
-        except ValueError as error:
-            raise SourceRefused(
-                f"group {self._group_id}: what is noted about {at} cannot be read: {error}; {remedy}"
-            ) from error
 
 
 class KafkaReplay(KafkaRehearsal):
@@ -116,7 +123,7 @@ class KafkaReplay(KafkaRehearsal):
         except ProducerFenced as error:
             raise ProducerFenced("another replay of this service has begun, and took over; this one ends") from error
         except RecreateRequired as error:
-            raise RecreateRequired(
+            raise type(error)(
                 f"it is not known whether the last {len(letters)} letters were sent ({error}); "
                 "run the command again: it finds out, and sends none twice"
             ) from error

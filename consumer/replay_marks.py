@@ -39,14 +39,14 @@ class Marks:
         return place >= 0 and offset < self.ranges[place][1]
 
     def note(self) -> str:
-        """Return the ranges as the text that is committed beside ``low``; empty when there are none.
+        """Return the ranges as the text that is committed beside ``low``.
+
+        It is never empty: that is what any other program commits, a plain consumer or a tool that resets offsets.
 
         >>> marks = Marks(10, ((12, 13), (20, 2000)))
         >>> Marks.read(10, marks.note()) == marks
         True
         """
-        if not self.ranges:
-            return ""
         packed = zlib.compressobj(9, zlib.DEFLATED, _RAW)
         squeezed = packed.compress(_varints(self._steps())) + packed.flush()
         return _VERSION + base64.b85encode(squeezed).decode("ascii")
@@ -58,19 +58,13 @@ class Marks:
         Raises:
             ValueError: The text is not one of ours.
         """
-        if not note:
-            return cls(low)
         if not note.startswith(_VERSION):
             raise ValueError("it was written by another program, or by a later version of this one")
         try:
             steps = list(_numbers(zlib.decompress(base64.b85decode(note[1:]), _RAW)))
+            return cls(low, tuple(_ranges(low, zip(steps[::2], steps[1::2], strict=True))))
         except (ValueError, zlib.error) as error:
             raise ValueError(f"it is damaged: {error}") from error
-        ranges, at = [], low
-        for gap, length in zip(steps[::2], steps[1::2], strict=True):
-            ranges.append((at + gap, at + gap + length))
-            at += gap + length
-        return cls(low, tuple(ranges))
 
     def fits(self) -> bool:
         """Return whether the note is short enough to be committed."""
@@ -157,6 +151,15 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return result
 
 
+def _ranges(low: int, steps: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    at = low
+    for gap, length in steps:
+        if not length:
+            raise ValueError("a range is empty")
+        yield at + gap, at + gap + length
+        at += gap + length
+
+
 def _varints(numbers: Iterable[int]) -> bytes:
     written = bytearray()
     for number in numbers:
@@ -173,6 +176,8 @@ def _numbers(written: bytes) -> Iterator[int]:
     for byte in written:
         number |= (byte & 0x7F) << shift
         shift += 7
+        if number >= _FAR:
+            raise ValueError("a number is no offset")
         if byte < 0x80:
             yield number
             number = shift = 0

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
+from confluent_kafka import TopicPartition as ClientPartition
 
+from consumer.errors import SourceRefused
 from consumer.kafka_reader import KafkaSnapshot
 from consumer.kafka_replay import KafkaReplay, MarkingSink
 from consumer.records import RecordBatch
@@ -16,7 +18,7 @@ from consumer.replay import Fate, LetterFilter, ReplayBook, Replayed, ReplayRule
 from consumer.replay_marks import Marks
 from consumer.replaying import replay
 from features.rejection import Reason
-from producer.errors import ProducerFenced
+from producer.errors import BrokerUnreachable, ProducerFenced
 from producer.records import TopicPartition
 from service.cli import run
 from tests.support.kafka import KafkaCluster, unique_name
@@ -235,6 +237,37 @@ def test_command_with_a_wrong_argument_says_what_is_right(
     assert run(["-c", desk.file(tmp_path), "dead-letters", *arguments]) == 2
     err = capsys.readouterr().err
     assert (err.count("\n"), message in err) == (1, True)
+
+
+def test_group_that_another_program_commits_for_is_refused(desk: Desk) -> None:
+    """A consumer that strays into the group says that it read the letters: that must not pass for having sent them."""
+    desk.write(Reason.EMPTY, Reason.MISSING)
+    stray = Consumer({**desk.conf, "group.id": f"{desk.name}.replay"})
+    stray.commit(offsets=[ClientPartition(desk.dead, 1, 1)], asynchronous=False)
+    stray.close()
+    with pytest.raises(SourceRefused, match=r"dead-letters\[1\] cannot be read: it was written by another program"):
+        desk.replay()
+    assert desk.sent() == []
+
+
+class LosesTheBroker(MarkingSink):
+    """A sink whose commit gets no answer."""
+
+    def commit(self) -> None:
+        """Get none."""
+        raise BrokerUnreachable("commit_transaction: Local: Timed out (_TIMED_OUT)")
+
+
+def test_replay_that_loses_the_broker_says_so_and_what_to_do(desk: Desk) -> None:
+    """Nobody knows then what was sent; the class decides the exit code, which scripts wait by."""
+    desk.write(Reason.EMPTY)
+    sink = LosesTheBroker(desk.conf, transactional_id=f"{desk.name}-replay", transaction_timeout=10)
+    log = KafkaReplay(desk.conf, sink, topic=desk.dead, group_id=f"{desk.name}.replay")
+    with pytest.raises(BrokerUnreachable, match="run the command again: it finds out, and sends none twice"):
+        replay(log, desk.rules(), advance=lambda _count: None)
+    log.close()
+    assert desk.replay().fates[Fate.SENT] == 1
+    assert desk.sent_values() == values(0)
 
 
 def test_dry_run_takes_over_from_nobody(desk: Desk, tmp_path: Path) -> None:

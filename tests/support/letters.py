@@ -81,7 +81,7 @@ class MemoryLetters:
 
     def open(self) -> dict[TopicPartition, Marks]:
         """Return what is committed, read from what a broker would keep of it."""
-        return {at: Marks.read(*self._committed.get(at, (0, ""))) for at in self.letters}
+        return {at: Marks.read(*self._committed[at]) if at in self._committed else Marks() for at in self.letters}
 
     def batches(self) -> Iterator[RecordBatch]:
         """Yield the letters that are not below the marks."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import base64
 import random
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.replay_marks import MAX_NOTE_CHARS, MarkKeeper, Marks
+from consumer.replay_marks import MAX_NOTE_CHARS, MarkKeeper, Marks, _varints
 
 offset_sets = st.frozensets(st.integers(0, 400), max_size=120)
 
@@ -96,8 +98,16 @@ def test_every_other_letter_takes_hardly_any_room() -> None:
     assert len(Marks(0, ranges_of(frozenset(range(1, 200_000, 2)))).note()) < 500
 
 
-@pytest.mark.parametrize("note", ["hello", "2abc", "1!", "1\u00fc", "1" + "0" * 7])
+def noted(*steps: int) -> str:
+    """Return a note of these numbers, whatever they mean."""
+    packed = zlib.compressobj(wbits=-15)
+    return "1" + base64.b85encode(packed.compress(_varints(steps)) + packed.flush()).decode()
+
+
+@pytest.mark.parametrize(
+    "note", ["", "hello", "2abc", "1!", "1\u00fc", "1" + "0" * 7, noted(3), noted(3, 0), noted(1 << 63, 1)]
+)
 def test_note_of_somebody_else_is_refused(note: str) -> None:
-    """A group of the same name may belong to another program; guessing would send letters twice."""
+    """A group of the same name may belong to another program; guessing would send letters twice, or never."""
     with pytest.raises(ValueError, match="it "):
         Marks.read(5, note)
