@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -13,8 +14,9 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from features.errors import CodecError, SchemaIncompatible, SchemasUnavailable
 from features.registry import AVRO, RegisteredSchema, SubjectVersion
+from features.registry_patience import Patience, longest_look_s
 
-TIMEOUT_S: Final = 5.0  # of each request; the client's own default waits for ever
+TIMEOUT_S: Final = 5.0  # of each read; the client's own default waits for ever
 OUR_DEFAULTS: Final[Mapping[str, Any]] = {
     "timeout": TIMEOUT_S,
     "max.retries": 1,  # the worker asks again anyway, and must be heard of meanwhile
@@ -22,6 +24,7 @@ OUR_DEFAULTS: Final[Mapping[str, Any]] = {
     "retries.max.wait.ms": 1000,
 }
 MAX_REFERENCES: Final = 100  # schemas that one schema may name, directly or not
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 MAX_SAID: Final = 200  # characters of the registry's own words in a message
 _NOT_THERE: Final = frozenset({40400, 40401, 40402, 40403})  # no schema, subject, version, schema
 _REFUSED: Final = frozenset({409, 422})
@@ -47,6 +50,7 @@ class KafkaSchemaRegistry:
         settings = without_userinfo({**OUR_DEFAULTS, **conf})
         self.url: str = settings["url"]
         self._is_mock = self.url.startswith("mock://")
+        self._patience = Patience(longest_look_s(settings))
         try:
             self._client: Any = _mock_client(self.url) if self._is_mock else _new_client(settings)
         except TypeError as error:
@@ -148,8 +152,14 @@ class KafkaSchemaRegistry:
         """Return what the registry answers, None where it says that it does not have it.
 
         Raises:
-            SchemasUnavailable: It says neither.
+            SchemasUnavailable: It says neither, or not in time.
         """
+        try:
+            return self._patience.wait_for(lambda: self._answer(ask))
+        except TimeoutError as error:
+            raise SchemasUnavailable(f"the schema registry {self.url} does not answer in time: {error}") from error
+
+    def _answer(self, ask: Callable[[], _T]) -> _T | None:
         try:
             return ask()
         except SchemaRegistryError as error:
@@ -183,10 +193,12 @@ class KafkaSchemaRegistry:
         if schema is None:
             return None
         texts: dict[tuple[str, int], str] = {}
-        self._collect(schema, texts, ())
+        self._collect(schema, texts, (), until=time.monotonic() + self._patience.seconds)
         return RegisteredSchema(schema.schema_str, schema.schema_type, tuple(texts.values()))
 
-    def _collect(self, schema: Any, texts: dict[tuple[str, int], str], path: tuple[tuple[str, int], ...]) -> None:
+    def _collect(
+        self, schema: Any, texts: dict[tuple[str, int], str], path: tuple[tuple[str, int], ...], *, until: float
+    ) -> None:
         """Put the texts of what a schema names into ``texts``, each after those that it names itself."""
         for reference in schema.references or ():
             subject, version = reference.subject, reference.version
@@ -197,8 +209,10 @@ class KafkaSchemaRegistry:
                 raise CodecError(f"the schema names {subject} version {version} in a circle")
             if len(texts) + len(path) >= MAX_REFERENCES:
                 raise CodecError(f"the schema names more than {MAX_REFERENCES} others")
+            if time.monotonic() > until:  # what was found is kept by the client: the next look goes on from here
+                raise SchemasUnavailable(f"the schema registry {self.url} is too slow for all that a schema names")
             found = self._referenced(subject, version)
-            self._collect(found, texts, (*path, key))
+            self._collect(found, texts, (*path, key), until=until)
             texts[key] = found.schema_str
 
     def _referenced(self, subject: str, version: int) -> Any:
@@ -236,7 +250,25 @@ def without_userinfo(conf: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_client(settings: dict[str, Any]) -> Any:
-    return SchemaRegistryClient(settings)
+    client: Any = SchemaRegistryClient(settings)
+    session = client._rest_client.session
+    session.headers["Accept-Encoding"] = "identity"
+    session.event_hooks = {"response": [_read]}
+    return client
+
+
+def _read(response: Any) -> None:
+    """Read an answer before the client does, as much of it as may be."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise ValueError("an answer that is packed, as was not asked for")
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_raw():
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+        parts.append(part)
+    response._content = b"".join(parts)
 
 
 @cache

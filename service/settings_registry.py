@@ -13,6 +13,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from features.registry_patience import longest_look_s
 from service.settings_kafka import Properties, properties
 from service.settings_sections import Section
 
@@ -33,7 +34,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "ssl.key.location": "Its private key, PEM.",
     "ssl.key.password": "The password of that key.",
     "proxy": "Proxy to go through, http://host:port.",
-    "timeout": "Seconds a request may take; default 5.",
+    "timeout": "Seconds without a byte before a request is given up; default 5.",
     "max.retries": "How often a request is sent again; default 1.",
     "retries.wait.ms": "Longest wait before the first of these; default 100.",
     "retries.max.wait.ms": "Longest wait before any of these; default 1000.",
@@ -150,11 +151,9 @@ def _number_refusals(given: Properties) -> Iterator[str]:
         yield f"schema_registry.{key}: must be a plain number, as the client wants it, not {given[key]!r}"
     if wrong:
         return
-    timeout = float(given.get("timeout", "5"))
-    if timeout <= 0:
+    if float(given.get("timeout", "5")) <= 0:
         yield "schema_registry.timeout: must be more than 0 seconds"
-    attempts = (1 + float(given.get("max.retries", "1"))) * len(given.get("url", "").split(","))
-    longest = attempts * (timeout + float(given.get("retries.max.wait.ms", "1000")) / 1000)
+    longest = longest_look_s({"url": "", "timeout": "5", "max.retries": "1", "retries.max.wait.ms": "1000", **given})
     if longest > MAX_LOOK_S:
         yield (
             f"schema_registry.timeout: one look could take {longest:.0f} s with all retries and urls, and at most"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from features.errors import CodecError, SchemaIncompatible, SchemasUnavailable
-from features.kafka_registry import KafkaSchemaRegistry
+from features.kafka_registry import MAX_ANSWER_BYTES, KafkaSchemaRegistry
 from features.registry import RegisteredSchema
 from tests.support.registry import FORBIDDEN, LOGIN_PAGE, NO_ANSWERS, NOT_HERE, UNAUTHORIZED, Answer, HttpRegistry
 
@@ -72,6 +72,21 @@ def test_client_gives_up_on_a_registry_that_hangs(registry: HttpRegistry) -> Non
     schemas = client(registry, timeout=0.05)
     with registry.held(), pytest.raises(SchemasUnavailable, match="does not answer in time"):
         schemas.by_id(1)
+
+
+def test_client_gives_up_on_an_answer_that_comes_drop_by_drop(registry: HttpRegistry) -> None:
+    """An answer has an end in time, though every read of it is answered at once."""
+    schemas = client(registry, timeout=0.2, **{"retries.max.wait.ms": 0})
+    registry.drips = True
+    with pytest.raises(SchemasUnavailable, match="does not answer in time"):
+        schemas.by_id(1)
+
+
+def test_client_does_not_take_an_answer_without_bounds(registry: HttpRegistry) -> None:
+    """Memory is ours to keep, whatever stands at the other end."""
+    registry.fault = Answer(200, b" " * (MAX_ANSWER_BYTES + 1))
+    with pytest.raises(SchemasUnavailable, match="of more than"):
+        client(registry).by_id(1)
 
 
 def test_client_finds_a_registry_that_went_away_and_came_back(registry: HttpRegistry) -> None:

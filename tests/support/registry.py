@@ -64,7 +64,8 @@ NO_ANSWERS = (
 class HttpRegistry:
     """A registry on a port of 127.0.0.1; a context manager.
 
-    Set `fault` to have one answer given to everything, `drops` to have connections closed without an answer; use
+    Set `fault` to have one answer given to everything, `drops` to have connections closed without an answer, `drips`
+    to have answers begin and never end; use
     `held` to have questions wait until the block ends, and `stop`/`start` to take the port away and bring it back.
     `asked` lists the questions as ``GET /schemas/ids/1``. With `user` only who says that name and password is let in.
     """
@@ -74,10 +75,12 @@ class HttpRegistry:
         self.store = RegistryStore()
         self.fault: Answer | None = None
         self.drops = False
+        self.drips = False
         self.asked: list[str] = []
         self.user = user
         self._gate = threading.Event()
         self._gate.set()
+        self.is_stopped = threading.Event()
         self._port = port
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -99,6 +102,7 @@ class HttpRegistry:
     def start(self) -> None:
         """Listen, on the same port as before."""
         registry = self
+        self.is_stopped.clear()
 
         class Handler(_Handler):
             owner = registry
@@ -112,6 +116,7 @@ class HttpRegistry:
     def stop(self) -> None:
         """Close the port; what is registered stays."""
         self._gate.set()
+        self.is_stopped.set()
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -182,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", answer.media_type)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
+            while self.owner.drips and not self.owner.is_stopped.wait(0.01):
+                self.wfile.write(b" ")
             self.wfile.write(answer.body)
 
     def _is_let_in(self) -> bool:
