@@ -108,6 +108,8 @@ class KafkaSnapshot:
     def committed(self) -> dict[TopicPartition, tuple[int, str]]:
         """Return offset and note that the group has committed, the offset below 0 where there is none.
 
+        The ends are looked up after that: so they lie behind what a replay that runs meanwhile has dealt with.
+
         Raises:
             SourceRefused: The group may not be looked at.
             SourceUnreachable: The coordinator does not answer.
@@ -120,6 +122,7 @@ class KafkaSnapshot:
         for position in found:
             if position.error is not None:
                 raise SourceRefused(f"committed offset of {position.topic}[{position.partition}]: {position.error}")
+        self.ends = {at: self._ends(at) for at in self.ends}
         return {TopicPartition(p.topic, p.partition): (p.offset, p.metadata or "") for p in found}
 
     @property

@@ -116,9 +116,8 @@ class KafkaReplay(KafkaRehearsal):
     def send(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
         """Send and commit as one; when it fails, nothing of it is visible, or a later run knows."""
         try:
-            self._transact(letters, marks)
+            self._transact_or_abort(letters, marks)
         except (AbortRequired, RecordTooLarge):
-            self._sink.abort()
             raise
         except ProducerFenced as error:
             raise ProducerFenced("another replay of this service has begun, and took over; this one ends") from error
@@ -137,6 +136,13 @@ class KafkaReplay(KafkaRehearsal):
         """Release both clients."""
         self._sink.close()
         super().close()
+
+    def _transact_or_abort(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
+        try:
+            self._transact(letters, marks)
+        except (AbortRequired, RecordTooLarge):
+            self._sink.abort()  # where we are fenced the first to say so may be this call, after a failed delivery
+            raise
 
     def _transact(self, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> None:
         for topic in {letter.topic for letter in letters} - self._counts.keys():

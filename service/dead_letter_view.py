@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,16 @@ FOREIGN = "not written by tidemill"
 DUMPED_BYTES = 256
 MIN_DETAIL = 30  # columns: a narrower terminal breaks the line rather than lose what is wrong
 _ROW_BYTES = 16
-_HEADINGS = ("TIME (UTC)", "LETTER", "FROM", "REASON", "STAGE", "REPLAYS", "DETAIL")
+_HEADINGS = ("TIME (UTC)", "LETTER", "FROM", "REASON", "STAGE", "REPLAYS", "NOW", "DETAIL")
+
+
+class Standing(StrEnum):
+    """How a letter stands to a replay."""
+
+    WAITS = "waits"
+    DONE = "done"
+    STAYS = "stays"
+    UNKNOWN = "unknown"
 
 
 class LetterRow(NamedTuple):
@@ -28,6 +38,7 @@ class LetterRow(NamedTuple):
     offset: int
     timestamp_ms: int
     facts: LetterFacts | None
+    now: Standing
 
 
 @dataclass(slots=True)
@@ -58,12 +69,13 @@ class LetterTable:
     def _cells(self, row: LetterRow) -> Sequence[str]:
         place = f"{row.at.partition}@{row.offset}"
         if row.facts is None:
-            return (moment(row.timestamp_ms), place, "-", "-", "-", "-", FOREIGN)
+            return (moment(row.timestamp_ms), place, "-", "-", "-", "-", row.now, FOREIGN)
         facts = row.facts
         topic = "" if facts.source.topic == self.home else f"{facts.source.topic}/"
         source = f"{topic}{facts.source.partition}@{facts.offset}"
         detail = " ".join(facts.detail.split())
-        return (moment(row.timestamp_ms), place, source, facts.reason, facts.stage, str(facts.replays), detail)
+        told = (source, facts.reason, facts.stage, str(facts.replays), row.now, detail)
+        return (moment(row.timestamp_ms), place, *map(printable, told))
 
     def _line(self, cells: Sequence[str]) -> str:
         padded = [cell.ljust(width) for cell, width in zip(cells[:-1], self._widths[:-1], strict=True)]
@@ -87,6 +99,7 @@ def letter_json(row: LetterRow, *, key: bytes | None, value: bytes | None) -> di
         "detail": None if facts is None else facts.detail,
         "service": None if facts is None else facts.service,
         "replays": None if facts is None else facts.replays,
+        "now": row.now.value,
         "truncated_from": None if facts is None else facts.full_bytes,
         "key": shown_text(key),
         "value_bytes": None if value is None else len(value),
@@ -115,7 +128,7 @@ class Summary:
         wide = max(map(len, ("letters", *self.counts)))
         for reason, count in self.counts.most_common():
             since, until = moment(self._first[reason]), moment(self._last[reason])
-            yield f"{reason.ljust(wide)}  {count:>9,}  {count / total:>4.0%}  {since} to {until}"
+            yield f"{printable(reason.ljust(wide))}  {count:>9,}  {count / total:>4.0%}  {since} to {until}"
         yield f"{'letters'.ljust(wide)}  {total:>9,}"
 
     def as_json(self) -> dict[str, Any]:
@@ -141,11 +154,12 @@ class FullLetter:
     def lines(self) -> Iterator[str]:
         """Yield it as a person reads it."""
         for name, text in self._told():
-            yield f"{name:<9}{text}"
+            yield f"{name:<9}{printable(text)}"
         if self.value is None:
             return
         if self.failure is None:
-            yield from msgspec.json.format(msgspec.json.encode(self.decoded), indent=2).decode().splitlines()
+            decoded = msgspec.json.format(msgspec.json.encode(self.decoded), indent=2).decode()
+            yield from map(printable, decoded.split("\n"))
             return
         yield from hex_dump(self.value[:DUMPED_BYTES])
         if len(self.value) > DUMPED_BYTES:
@@ -172,6 +186,7 @@ class FullLetter:
             yield "error", facts.detail
             yield "service", facts.service
             yield "replays", str(facts.replays)
+            yield "now", self.row.now
         yield "key", "none" if self.key is None else repr(shown_text(self.key))
         for name, content in self.headers:
             if facts is None or not name.startswith((CONNECT_PREFIX, "tidemill.")):
@@ -202,6 +217,17 @@ def moment(timestamp_ms: int, *, digits: int = 0) -> str:
 def shown_text(content: bytes | None) -> str | None:
     """Return bytes as text, those that are none as escapes."""
     return None if content is None else content.decode("utf-8", "backslashreplace")
+
+
+def printable(text: str) -> str:
+    r"""Return a text with escapes for what a terminal may obey: anyone can write it into a record.
+
+    >>> print(printable("a\x1b[2J\u202e ü"))
+    a\x1b[2J\u202e ü
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def hex_dump(content: bytes) -> Iterator[str]:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
+from consumer.errors import ConsumerError
 from consumer.kafka_reader import KafkaSnapshot
-from consumer.kafka_replay import KafkaRehearsal, KafkaReplay, MarkingSink
+from consumer.kafka_replay import KafkaRehearsal, KafkaReplay, MarkingSink, committed_marks
 from consumer.records import RecordBatch
 from consumer.replay import Fate, LetterFilter, ReplayBook, Replayed, ReplayRules
+from consumer.replay_marks import Marks
 from consumer.replaying import replay
 from features.errors import SchemasUnavailable
 from producer.dead_letters import letter_facts
 from producer.records import TopicPartition
 from service.clients import consumer_conf, producer_conf
-from service.dead_letter_view import FullLetter, LetterRow, LetterTable, Summary, account_line, letter_json
+from service.dead_letter_view import (
+    FullLetter,
+    LetterRow,
+    LetterTable,
+    Standing,
+    Summary,
+    account_line,
+    letter_json,
+)
 from service.decoders import event_decoder
 from service.errors import UsageError
 from service.identity import transactional_id
@@ -47,15 +58,15 @@ def list_letters(settings: Settings, listing: Listing, *, show: Callable[[str], 
     table = LetterTable(_only_topic(settings), listing.width)
     summary = Summary()
     shows_lines = not listing.only_summary
-    for batch, rows in _pages(settings, listing):
-        found = [_row_of(batch, row) for row in rows]
+    for batch, found in _pages(settings, listing):
         if shows_lines and listing.as_json:
-            for line in _json_lines(batch, rows):
+            for line in _json_lines(batch, found):
                 show(line)
         elif shows_lines and found:
-            for line in [*([] if summary.counts else [table.heading(found)]), *table.lines(found)]:
+            letters = list(found.values())
+            for line in [*([] if summary.counts else [table.heading(letters)]), *table.lines(letters)]:
                 show(line)
-        summary.add(found)
+        summary.add(found.values())
     if listing.only_summary and listing.as_json:
         show(msgspec.json.encode(summary.as_json()).decode())
     elif not listing.as_json:
@@ -74,7 +85,7 @@ def find_letter(settings: Settings, place: str) -> FullLetter:
     if match is None:
         raise UsageError(f"{place!r} is no place of a letter; give PARTITION@OFFSET, for instance 0@41")
     partition, offset = int(match[1] or match[2]), int(match[3])
-    batch = _read_one(settings, TopicPartition(settings.topics.dead_letters, partition), offset)
+    batch, row = _read_one(settings, TopicPartition(settings.topics.dead_letters, partition), offset)
     value, headers = batch.values[0], batch.headers(0)
     decoded, failure = None, None
     if value is not None:
@@ -85,7 +96,7 @@ def find_letter(settings: Settings, place: str) -> FullLetter:
             failure = f"its schema is not to be had now: {error}"
         except (ValueError, TypeError, OverflowError) as error:
             decoded, failure = None, str(error)
-    return FullLetter(_row_of(batch, 0), batch.keys[0], value, headers, decoded, failure)
+    return FullLetter(row, batch.keys[0], value, headers, decoded, failure)
 
 
 def write_raw(letter: FullLetter, file: Path) -> str:
@@ -131,7 +142,7 @@ def rehearse(settings: Settings, rules: ReplayRules, *, width: int | None, say: 
 
     def show(letters: Sequence[Replayed]) -> None:
         nonlocal headed
-        found = [LetterRow(sent.at, sent.letter_offset, sent.timestamp_ms, sent.facts) for sent in letters]
+        found = [LetterRow(m.at, m.letter_offset, m.timestamp_ms, m.facts, Standing.WAITS) for m in letters]
         for line in [*([] if headed else [table.heading(found)]), *table.lines(found)]:
             say(line)
         headed = True
@@ -160,27 +171,26 @@ def _tell_the_rest(book: ReplayBook, say: Callable[[str], None]) -> bool:
     return not (book.fates[Fate.NO_ROOM] or book.fates[Fate.REFUSED])
 
 
-def _pages(settings: Settings, listing: Listing) -> Iterator[tuple[RecordBatch, list[int]]]:
-    """Yield the letters with the rows of those that are meant, up to the limit."""
+def _pages(settings: Settings, listing: Listing) -> Iterator[tuple[RecordBatch, dict[int, LetterRow]]]:
+    """Yield records with the rows of those that are meant, up to the limit."""
     left = listing.limit
     snapshot = _snapshot(settings)
     try:
+        marks = _marks(snapshot)
         snapshot.begin({at: low for at, (low, _) in snapshot.ends.items()})
         for batch in snapshot.batches(max_records=READ_RECORDS, max_bytes=READ_BYTES):
-            rows = [
-                row
-                for row in range(len(batch))
-                if listing.wanted.matches(letter_facts(batch.headers(row)), int(batch.timestamps_ms[row]))
-            ][:left]
-            yield batch, rows
-            left = None if left is None else left - len(rows)
+            rows = ((row, _row_of(settings, batch, row, marks)) for row in range(len(batch)))
+            meant = ((row, found) for row, found in rows if listing.wanted.matches(found.facts, found.timestamp_ms))
+            found = dict(islice(meant, left))
+            yield batch, found
+            left = None if left is None else left - len(found)
             if left == 0:
                 return
     finally:
         snapshot.close()
 
 
-def _read_one(settings: Settings, at: TopicPartition, offset: int) -> RecordBatch:
+def _read_one(settings: Settings, at: TopicPartition, offset: int) -> tuple[RecordBatch, LetterRow]:
     snapshot = _snapshot(settings)
     try:
         if at not in snapshot.ends:
@@ -190,7 +200,7 @@ def _read_one(settings: Settings, at: TopicPartition, offset: int) -> RecordBatc
             snapshot.begin({at: offset})
             batch = next(snapshot.batches(max_records=1, max_bytes=1), None)
             if batch is not None and batch.offsets[0] == offset:
-                return batch
+                return batch, _row_of(settings, batch, 0, _marks(snapshot))
         known = f"its records are between {low} and {end - 1}" if low < end else "it is empty"
         raise UsageError(f"{at} has no record at offset {offset}: {known}; see 'tidemill dead-letters list'")
     finally:
@@ -199,18 +209,33 @@ def _read_one(settings: Settings, at: TopicPartition, offset: int) -> RecordBatc
 
 def _snapshot(settings: Settings) -> KafkaSnapshot:
     conf = consumer_conf(settings, client_id=f"{settings.name}-dead-letters")
-    return KafkaSnapshot(conf, settings.topics.dead_letters)
+    return KafkaSnapshot(conf, settings.topics.dead_letters, group_id=settings.groups.replay)
 
 
-def _row_of(batch: RecordBatch, row: int) -> LetterRow:
-    facts = letter_facts(batch.headers(row))
-    return LetterRow(batch.at(row), int(batch.offsets[row]), int(batch.timestamps_ms[row]), facts)
+def _marks(snapshot: KafkaSnapshot) -> Mapping[TopicPartition, Marks] | None:
+    """Return what replays have dealt with, None where that cannot be told: looking needs no rights on the group."""
+    try:
+        return committed_marks(snapshot)
+    except ConsumerError:
+        return None
 
 
-def _json_lines(batch: RecordBatch, rows: Sequence[int]) -> Iterator[str]:
-    for row in rows:
-        found = letter_json(_row_of(batch, row), key=batch.keys[row], value=batch.values[row])
-        yield msgspec.json.encode(found).decode()
+def _row_of(
+    settings: Settings, batch: RecordBatch, row: int, marks: Mapping[TopicPartition, Marks] | None
+) -> LetterRow:
+    at, offset, facts = batch.at(row), int(batch.offsets[row]), letter_facts(batch.headers(row))
+    if facts is None or facts.service != settings.name or facts.full_bytes is not None:
+        now = Standing.STAYS
+    elif marks is None:
+        now = Standing.UNKNOWN
+    else:
+        now = Standing.DONE if offset in marks[at] else Standing.WAITS
+    return LetterRow(at, offset, int(batch.timestamps_ms[row]), facts, now)
+
+
+def _json_lines(batch: RecordBatch, rows: Mapping[int, LetterRow]) -> Iterator[str]:
+    for row, found in rows.items():
+        yield msgspec.json.encode(letter_json(found, key=batch.keys[row], value=batch.values[row])).decode()
 
 
 def _only_topic(settings: Settings) -> str | None:

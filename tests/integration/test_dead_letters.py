@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -18,7 +19,7 @@ from consumer.replay import Fate, LetterFilter, ReplayBook, Replayed, ReplayRule
 from consumer.replay_marks import Marks
 from consumer.replaying import replay
 from features.rejection import Reason
-from producer.errors import BrokerUnreachable, ProducerFenced
+from producer.errors import BrokerUnreachable, DeliveryFailed, ProducerFenced
 from producer.records import TopicPartition
 from service.cli import run
 from tests.support.kafka import KafkaCluster, unique_name
@@ -26,6 +27,8 @@ from tests.support.kafka_scoring import QUICK, KafkaBench, running, wait_until
 from tests.support.letters import Letter, letter
 
 pytestmark = pytest.mark.kafka
+
+Sink = TypeVar("Sink", bound=MarkingSink)
 
 
 class Desk:
@@ -48,6 +51,15 @@ class Desk:
             producer.begin_transaction()
             self.append(producer, found, partition=number % 2)
             producer.commit_transaction(20)
+        wait_until(self._is_settled, "the markers of the transactions")  # they are written after the commit is told
+
+    def _is_settled(self) -> bool:
+        reader = Consumer({**self.conf, "group.id": self.name, "isolation.level": "read_uncommitted"})
+        snapshot = KafkaSnapshot(self.conf, self.dead)
+        ends = {at: reader.get_watermark_offsets(ClientPartition(*at)) for at in snapshot.ends}
+        snapshot.close()
+        reader.close()
+        return ends == snapshot.ends
 
     def append(self, producer: Producer, found: Letter, *, partition: int) -> None:
         """Append one record to the dead-letter topic."""
@@ -61,10 +73,14 @@ class Desk:
             headers=headers,  # type: ignore[arg-type]
         )
 
-    def log(self, kind: type[KafkaReplay] = KafkaReplay) -> KafkaReplay:
+    def sink(self, kind: type[Sink]) -> Sink:
+        """Return the way back to the features topic."""
+        return kind(self.conf, transactional_id=f"{self.name}-replay", transaction_timeout=10)
+
+    def log(self, sink: MarkingSink | None = None, *, kind: type[KafkaReplay] = KafkaReplay) -> KafkaReplay:
         """Return the letters as a replay sees them."""
-        sink = MarkingSink(self.conf, transactional_id=f"{self.name}-replay", transaction_timeout=10)
-        return kind(self.conf, sink, topic=self.dead, group_id=f"{self.name}.replay")
+        group = f"{self.name}.replay"
+        return kind(self.conf, self.sink(MarkingSink) if sink is None else sink, topic=self.dead, group_id=group)
 
     def rules(self, *reasons: Reason, limit: int | None = None) -> ReplayRules:
         """Return rules for letters of some reasons, or all."""
@@ -154,7 +170,7 @@ class EndsBeforeCommit(KafkaReplay):
 def test_process_that_dies_before_its_commit_has_sent_nothing(desk: Desk) -> None:
     """The next run settles what it left open and sends every letter, once for a reader of committed records."""
     desk.write(Reason.EMPTY, Reason.MISSING)
-    dead = desk.log(EndsBeforeCommit)
+    dead = desk.log(kind=EndsBeforeCommit)
     with pytest.raises(Stopped):
         replay(dead, desk.rules(), advance=lambda _count: None)
     assert desk.replay().fates[Fate.SENT] == 2
@@ -176,7 +192,7 @@ class OvertakenReplay(KafkaReplay):
 def test_second_replay_takes_over_from_the_first(desk: Desk) -> None:
     """Two people with the same idea: the older run ends with a reason, and nothing is sent twice."""
     desk.write(Reason.EMPTY, Reason.MISSING)
-    log = desk.log(OvertakenReplay)
+    log = desk.log(kind=OvertakenReplay)
     assert isinstance(log, OvertakenReplay)
     log.other = desk
     with pytest.raises(ProducerFenced, match="another replay of this service has begun"):
@@ -204,19 +220,24 @@ def test_commands_list_show_and_replay(desk: Desk, tmp_path: Path, capsys: pytes
         ["list", "--summary"],
         ["show", "1@0", "--raw", str(tmp_path / "raw")],
         ["replay", "--dry-run"],
-        ["replay"],
-        ["replay"],
+        ["replay", "--reason", "missing"],
+        ["replay", "--reason", "missing"],
+        ["list", "--json"],
     ):
         assert run([*begin, *command]) == 0
         told.append(capsys.readouterr().out)
     assert [json.loads(line)["partition"] for line in told[0].splitlines()] == [1]
+    assert {found["reason"]: found["now"] for found in map(json.loads, told.pop().splitlines())} == {
+        "missing": "done",
+        "empty": "waits",
+    }
     assert "letters          2" in told[1]
     assert "does not decode" in told[2]
     assert (tmp_path / "raw").read_bytes() == b"value of 1"
     assert [line.splitlines()[-1] for line in told[3:]] == [
         f"would send 2 letters to {desk.features}",
-        f"sent 2 letters to {desk.features}",
-        f"sent 0 letters to {desk.features}",
+        f"sent 1 letter to {desk.features}; left: 1 not meant by the filter",
+        f"sent 0 letters to {desk.features}; left: 1 not meant by the filter",
     ]
 
 
@@ -250,6 +271,38 @@ def test_group_that_another_program_commits_for_is_refused(desk: Desk) -> None:
     assert desk.sent() == []
 
 
+def test_replay_that_began_to_look_before_another_one_ended_is_not_misled(desk: Desk) -> None:
+    """It must not take the topic for one made anew, as the cure for that sends everything again."""
+    desk.write(Reason.EMPTY)
+    early = desk.log()
+    desk.write(Reason.EMPTY, Reason.MISSING)
+    assert desk.replay().fates[Fate.SENT] == 3
+    assert replay(early, desk.rules(), advance=lambda _count: None).fates.total() == 0
+    early.close()
+
+
+class FencedWhileItDelivers(MarkingSink):
+    """A sink whose records are refused because its id was taken over: the abort is the first to hear why."""
+
+    other: Desk
+
+    def flush(self) -> None:
+        """Be overtaken, and fail to deliver."""
+        self.other.replay()
+        raise DeliveryFailed("delivery: Broker: Producer attempted an operation with an old epoch")
+
+
+def test_replay_that_is_overtaken_while_it_delivers_says_so(desk: Desk) -> None:
+    """Which call hears of it first is chance; the line and the exit code are not."""
+    desk.write(Reason.EMPTY)
+    log = desk.log(sink := desk.sink(FencedWhileItDelivers))
+    sink.other = desk
+    with pytest.raises(ProducerFenced, match="another replay of this service has begun"):
+        replay(log, desk.rules(), advance=lambda _count: None)
+    log.close()
+    assert desk.sent_values() == values(0)
+
+
 class LosesTheBroker(MarkingSink):
     """A sink whose commit gets no answer."""
 
@@ -261,8 +314,7 @@ class LosesTheBroker(MarkingSink):
 def test_replay_that_loses_the_broker_says_so_and_what_to_do(desk: Desk) -> None:
     """Nobody knows then what was sent; the class decides the exit code, which scripts wait by."""
     desk.write(Reason.EMPTY)
-    sink = LosesTheBroker(desk.conf, transactional_id=f"{desk.name}-replay", transaction_timeout=10)
-    log = KafkaReplay(desk.conf, sink, topic=desk.dead, group_id=f"{desk.name}.replay")
+    log = desk.log(desk.sink(LosesTheBroker))
     with pytest.raises(BrokerUnreachable, match="run the command again: it finds out, and sends none twice"):
         replay(log, desk.rules(), advance=lambda _count: None)
     log.close()

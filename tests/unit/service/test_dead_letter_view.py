@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from features.rejection import Reason
 from producer.dead_letters import letter_facts
 from producer.records import TopicPartition
-from service.dead_letter_view import FullLetter, LetterRow, LetterTable, Summary, account_line, letter_json
+from service.dead_letter_view import FullLetter, LetterRow, LetterTable, Standing, Summary, account_line, letter_json
 from tests.support.letters import FEATURES, Letter, letter
 
 AT = TopicPartition("dead", 1)
@@ -13,14 +15,19 @@ AT = TopicPartition("dead", 1)
 
 def row(found: Letter) -> LetterRow:
     """Return a letter as the list has it."""
-    return LetterRow(AT, found.offset, found.timestamp_ms, letter_facts(found.headers))
+    return LetterRow(AT, found.offset, found.timestamp_ms, letter_facts(found.headers), Standing.WAITS)
 
 
 def full(found: Letter, *, decoded: object = None, failure: str | None = None) -> str:
     """Return everything about a letter as a person reads it."""
     facts = letter_facts(found.headers)
     shown = FullLetter(
-        LetterRow(AT, found.offset, 1_500, facts), found.key, found.value, found.headers, decoded, failure
+        LetterRow(AT, found.offset, 1_500, facts, Standing.WAITS),
+        found.key,
+        found.value,
+        found.headers,
+        decoded,
+        failure,
     )
     return "\n".join(shown.lines())
 
@@ -31,9 +38,9 @@ def test_table_aligns_its_columns_under_their_names() -> None:
     rows = [row(letter(7)), row(letter(123456, Reason.OUT_OF_RANGE))]
     lines = [table.heading(rows), *table.lines(rows)]
     assert lines == [
-        "TIME (UTC)           LETTER    FROM       REASON        STAGE   REPLAYS  DETAIL",
-        "1970-01-01 00:00:01  1@7       0@70       missing       decode  0        why",
-        "1970-01-01 00:00:01  1@123456  0@1234560  out_of_range  decode  0        why",
+        "TIME (UTC)           LETTER    FROM       REASON        STAGE   REPLAYS  NOW    DETAIL",
+        "1970-01-01 00:00:01  1@7       0@70       missing       decode  0        waits  why",
+        "1970-01-01 00:00:01  1@123456  0@1234560  out_of_range  decode  0        waits  why",
     ]
 
 
@@ -67,6 +74,18 @@ def test_full_letter_tells_where_why_and_what() -> None:
     assert "letter   dead[1]@4, 1970-01-01 00:00:01.500 UTC\nfrom     fraud.features[0]@40" in text
     assert 'header   trace: \\xff1\nvalue    10 bytes\n{\n  "x": 1\n}' in text
     assert "__connect" not in text
+
+
+def test_nothing_of_a_letter_commands_the_terminal() -> None:
+    """Escape sequences in a header could hide lines, set the clipboard, or type for whoever looks."""
+    evil, clear = "\x9b2J\x1b]52;c;x\x07\u202e", str.maketrans("", "", "\n")
+    headers = [(name, evil.encode()) for name in ("plain", "tidemill.reason", "tidemill.service")]
+    found = letter(4, topic="t" + evil, service=evil, original=[*headers, (evil, b"")], key=evil.encode())
+    found = replace(found, headers=[*found.headers, ("tidemill.reason", evil.encode())])
+    table, summary = LetterTable(None, None), Summary()
+    summary.add([row(found)])
+    shown = [full(found, decoded={evil: evil}), full(found, failure=evil), *table.lines([row(found)]), *summary.lines()]
+    assert all(text.translate(clear).isprintable() for text in shown)
 
 
 def test_full_letter_shows_the_bytes_of_what_does_not_decode() -> None:
