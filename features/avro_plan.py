@@ -39,7 +39,7 @@ from features.avro_types import AvroType, NamedTypes
 from features.paths import Path
 
 MAX_ITEMS_ONE_BY_ONE = 256  # of a sequence whose items have no fixed width
-MAX_PLANNED_WIDTH = 1 << 31  # of a fixed; no record has as many bytes
+MAX_PLANNED_WIDTH = 1 << 31  # of a fixed; no record has as many bytes, and one of none has no place in a run
 _PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 _SCALARS = (*_PRIMITIVES, "enum", "fixed")
 _PLAIN_WIDTHS = {"double": 8, "float": 4, "boolean": 1}
@@ -168,12 +168,12 @@ class _Compiler:
         logical = None if slot is None else logical_type(node)
         if kind == "null":
             return []
-        if kind == "fixed" and int(node["size"]) > MAX_PLANNED_WIDTH:
+        if kind == "fixed" and not 0 < node["size"] <= MAX_PLANNED_WIDTH:
             return self._carefully(node, want, path)
         if kind in _PLAIN_WIDTHS:
             return [_fixed(slot, _PLAIN_WIDTHS[kind], _PLAIN_READS[kind], is_boolean=kind == "boolean")]
         if kind == "fixed":
-            return [_fixed(slot, int(node["size"]), _fixed_read(logical), is_boolean=False)]
+            return [_fixed(slot, node["size"], _fixed_read(logical), is_boolean=False)]
         return [_Part((_variable(node, kind, slot, logical),))]
 
 

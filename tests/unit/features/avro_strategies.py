@@ -57,13 +57,20 @@ def kinds(draw: st.DrawFn, names: Iterator[int], depth: int) -> Any:  # noqa: PL
 def named(draw: st.DrawFn, names: Iterator[int]) -> dict[str, Any]:
     """Return an enum or a fixed, perhaps with a meaning."""
     name = f"n{next(names)}"
-    size = draw(st.sampled_from([1, 3, 8, 12]))
+    size = draw(st.sampled_from([0, 1, 3, 8, 12]))
     return draw(
         st.sampled_from(
             [
                 {"type": "enum", "name": name, "symbols": ["a", "b", "c"]},
                 {"type": "fixed", "name": name, "size": size},
-                {"type": "fixed", "name": name, "size": size, "logicalType": "decimal", "precision": 2, "scale": 1},
+                {
+                    "type": "fixed",
+                    "name": name,
+                    "size": size or 1,
+                    "logicalType": "decimal",
+                    "precision": 2,
+                    "scale": 1,
+                },
                 {"type": "fixed", "name": name, "size": 16, "logicalType": "uuid"},
             ]
         )
