@@ -16,7 +16,7 @@ from consumer.watchdog import Watchdog
 from features.rejection import Reason
 from service.bootstrap import build_champion, build_event_codec, build_score_encoder, build_sink, build_worker
 from service.clients import consumer_conf
-from service.runner import spare_the_collector
+from service.process import settle_process
 from service.settings import load_settings
 
 
@@ -69,7 +69,7 @@ def main(order: Order) -> Run:
         codec=build_event_codec(settings),
         encoder=build_score_encoder(settings),
     )
-    spare_the_collector()
+    settle_process()
     done = 0
     while done < order.events:
         done += worker.run_once()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -14,11 +13,11 @@ import structlog
 
 from consumer.worker import ScoringWorker
 from service.bootstrap import ScoringService
+from service.process import settle_process
 
 EXIT_FORCED = 1
 FIRST_LOOK_S = 60.0  # a slower store is waited for by the worker, which says so
 GLANCE_S = 0.1  # how soon a signal is noticed meanwhile
-COLLECT_AFTER = (200_000, 20, 50)  # more objects than a batch makes and drops: Python's own 700 stops each poll often
 
 
 def run_scoring_service(service: ScoringService) -> None:
@@ -39,24 +38,13 @@ def run_scoring_service(service: ScoringService) -> None:
     try:
         with signals_stop(service.worker):
             _wait_for_first_look(service)
-            spare_the_collector()
+            settle_process()
             service.worker.run()
     finally:
         service.champion.stop()
         service.admin.stop()
         service.watchdog.stop()
     log.info("Scoring service stopped")
-
-
-def spare_the_collector() -> None:
-    """Let the garbage collector pass over what is loaded by now, and look less often at what comes.
-
-    What it looks for, cycles, a batch does not make; the records of one poll alone would start it many times,
-    each time over all modules and the model. A model that is replaced later goes by its reference count.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _wait_for_first_look(service: ScoringService) -> None:
