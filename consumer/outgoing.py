@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.records import RecordBatch
+from consumer.retry import Refusal
 from consumer.scoring import ScoredBatch
 from features.rejection import Reason, Rejection, Stage
-from producer.dead_letters import TRUNCATED_HEADER, TRUNCATED_VALUE_BYTES, dead_letter_headers
+from producer.dead_letters import REPLAYS_HEADER, TRUNCATED_HEADER, TRUNCATED_VALUE_BYTES, dead_letter_headers
 from producer.encoding import ScoreColumns, ScoreEncoder
 from producer.records import Headers, RecordColumns
 
@@ -107,20 +108,31 @@ class Outbox:
             rejection.reason,
         )
 
-    def last_resorts(self, batch: RecordBatch, row: int, *, refused: str) -> Iterator[Letter]:
-        """Yield smaller and smaller dead letters for a record whose score, or dead letter, no topic takes."""
-        too_large = Rejection(
-            row, Stage.PUBLISH, Reason.TOO_LARGE, f"the {refused} of this record is larger than a topic takes"
-        )
-        yield self.dead_letter(batch, too_large)
-        yield self._truncated(batch, too_large)
+    def last_resorts(
+        self, batch: RecordBatch, row: int, *, letter: Letter | None, refusal: Refusal
+    ) -> Iterator[Letter]:
+        """Yield forms of a record whose score, or whose dead letter ``letter``, was refused: the last one is cut."""
+        what = "score" if letter is None else f"dead letter ({letter.reason.value})"
+        if refusal.too_large:
+            detail = f"the {what} of this record is larger than a topic takes"
+            whole = self.dead_letter(batch, Rejection(row, Stage.PUBLISH, Reason.TOO_LARGE, detail))
+        else:
+            detail = f"the {what} of this record, of the time {batch.timestamps_ms[row]}, was refused: {refusal.said}"
+            whole = self.dead_letter(batch, Rejection(row, Stage.PUBLISH, Reason.REFUSED, detail))
+            whole = whole._replace(timestamp_ms=self._now_ms())  # most often it is the timestamp that is refused
+        yield whole
+        yield self._truncated(batch, Rejection(row, Stage.PUBLISH, whole.reason, detail))
 
     def _truncated(self, batch: RecordBatch, rejection: Rejection) -> Letter:
-        """Return a dead letter with a piece of the value, no key, none of the original headers."""
+        """Return a dead letter with a piece of the value, no key, and of the original headers the count of replays."""
         row = rejection.row
         value = batch.values[row] or b""
         headers = dead_letter_headers(
-            rejection, source=batch.at(row), offset=int(batch.offsets[row]), service=self._service, original=[]
+            rejection,
+            source=batch.at(row),
+            offset=int(batch.offsets[row]),
+            service=self._service,
+            original=[header for header in batch.headers(row) if header[0] == REPLAYS_HEADER][:1],
         )
         headers.append((TRUNCATED_HEADER, str(len(value)).encode()))
         kept = value[:TRUNCATED_VALUE_BYTES]

@@ -137,7 +137,7 @@ class Recovery:
         if len(batch) > 1:
             return
         at, offset = batch.at(0), int(batch.offsets[0])
-        if self._brake.blame(at, offset) > REFUSED_TOO_OFTEN:
+        if self._brake.blame(at, offset, said=str(error), too_large=error.too_large) > REFUSED_TOO_OFTEN:
             raise StuckBatch(f"record {at} offset {offset} is refused by the broker in every form: {error}")
 
     def _note_fencing(self, error: ProducerFenced) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from producer.records import NextOffsets, TopicPartition
 
@@ -12,18 +13,26 @@ MAX_PAUSE_S = 5.0
 FENCING_WINDOW_S = 60.0
 
 
+class Refusal(NamedTuple):
+    """How often the broker has refused a record that stood alone, and what it said to its last form."""
+
+    times: int
+    said: str
+    too_large: bool
+
+
 @dataclass(slots=True)
 class Brake:
     """Makes batches smaller while the same one keeps failing, and larger again after each success.
 
     A batch is named by the first offsets of its partitions. ``guilty`` holds the records that the
-    broker has refused when they were alone, with the number of times.
+    broker has refused when they were alone.
     """
 
     max_records: int
     limit: int = field(init=False)
     failures: int = field(default=0, init=False)
-    guilty: dict[tuple[TopicPartition, int], int] = field(default_factory=dict, init=False)
+    guilty: dict[tuple[TopicPartition, int], Refusal] = field(default_factory=dict, init=False)
     _failing: frozenset[tuple[TopicPartition, int]] = field(default=frozenset(), init=False)
 
     def __post_init__(self) -> None:
@@ -35,7 +44,9 @@ class Brake:
         self.failures = 0
         self._failing = frozenset()
         self.limit = min(self.max_records, self.limit * 2)
-        self.guilty = {(at, offset): n for (at, offset), n in self.guilty.items() if offset >= committed.get(at, 0)}
+        self.guilty = {
+            (at, offset): found for (at, offset), found in self.guilty.items() if offset >= committed.get(at, 0)
+        }
 
     def failed(self, first_offsets: frozenset[tuple[TopicPartition, int]]) -> float:
         """Note a failure of a batch; return the seconds to pause before it is tried again."""
@@ -50,15 +61,16 @@ class Brake:
         """Halve the batches, down to single records."""
         self.limit = max(1, self.limit // 2)
 
-    def refusals(self, partition: TopicPartition, offset: int) -> int:
-        """Return how often the broker has refused this record alone."""
-        return self.guilty.get((partition, offset), 0)
+    def refusal(self, partition: TopicPartition, offset: int) -> Refusal | None:
+        """Return how the broker has refused this record alone, None when it did not."""
+        return self.guilty.get((partition, offset))
 
-    def blame(self, partition: TopicPartition, offset: int) -> int:
+    def blame(self, partition: TopicPartition, offset: int, *, said: str, too_large: bool) -> int:
         """Note that the broker refused this record alone; return how often by now."""
-        count = self.refusals(partition, offset) + 1
-        self.guilty[partition, offset] = count
-        return count
+        before = self.refusal(partition, offset)
+        times = 1 if before is None else before.times + 1
+        self.guilty[partition, offset] = Refusal(times, said, too_large)
+        return times
 
 
 @dataclass(slots=True)

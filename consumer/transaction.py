@@ -12,7 +12,7 @@ import numpy as np
 from consumer.errors import StuckBatch
 from consumer.outgoing import Letter, Outbox, Outgoing
 from consumer.records import RecordBatch
-from consumer.retry import Brake
+from consumer.retry import Brake, Refusal
 from consumer.source import RecordSource
 from consumer.stopwatch import Stopwatch
 from consumer.watchdog import Watchdog
@@ -84,17 +84,17 @@ class TransactionPublisher:
         begin = 0
         for row, end in zip(special, np.searchsorted(outgoing.rows, special).tolist(), strict=True):
             letters += self._send_scores(batch, outgoing, scores, span=(begin, end))
-            letters.append(self._send_letter(batch, row, outgoing.letters.get(row), refusals=refusals.get(row, 0)))
+            letters.append(self._send_letter(batch, row, outgoing.letters.get(row), refusal=refusals.get(row)))
             begin = end if row in outgoing.letters else end + 1
         letters += self._send_scores(batch, outgoing, scores, span=(begin, len(scores)))
         return Counter(letter.reason for letter in letters)
 
-    def _refusals(self, batch: RecordBatch) -> dict[int, int]:
-        """Return the rows that the broker has refused before, with the number of times."""
+    def _refusals(self, batch: RecordBatch) -> dict[int, Refusal]:
+        """Return the rows that the broker has refused before."""
         if not self._brake.guilty:  # hardly ever, and looking up costs for every record
             return {}
-        found = {row: self._brake.refusals(batch.at(row), int(batch.offsets[row])) for row in range(len(batch))}
-        return {row: count for row, count in found.items() if count}
+        found = {row: self._brake.refusal(batch.at(row), int(batch.offsets[row])) for row in range(len(batch))}
+        return {row: refusal for row, refusal in found.items() if refusal is not None}
 
     def _placed(self, batch: RecordBatch, outgoing: Outgoing) -> RecordColumns:
         """Return the scores with the partition of those that have no key: the source's keeps their order."""
@@ -115,15 +115,17 @@ class TransactionPublisher:
                 self._sink.produce_many(outgoing.topic, scores.part(begin, end))
             except RecordTooLarge as error:
                 begin += error.index
-                yield self._send_letter(batch, int(outgoing.rows[begin]), None, refusals=1)
+                row = int(outgoing.rows[begin])
+                yield self._send_letter(batch, row, None, refusal=Refusal(1, str(error), too_large=True))
                 begin += 1
             else:
                 return
 
-    def _send_letter(self, batch: RecordBatch, row: int, letter: Letter | None, *, refusals: int) -> Letter:
-        """Hand over what is left of a record: its letter or, for each refusal so far, a smaller one."""
-        resorts = self._outbox.last_resorts(batch, row, refused="score" if letter is None else "dead letter")
-        for form in islice(chain([letter], resorts), refusals, None):
+    def _send_letter(self, batch: RecordBatch, row: int, letter: Letter | None, *, refusal: Refusal | None) -> Letter:
+        """Hand over what is left of a record: its letter or, for each refusal so far, the next resort."""
+        known = Refusal(0, "", too_large=True) if refusal is None else refusal  # the client looks at sizes alone
+        resorts = self._outbox.last_resorts(batch, row, letter=letter, refusal=known)
+        for form in islice(chain([letter], resorts), known.times, None):
             if form is None:
                 continue
             try:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     WRONG_LENGTH = "wrong_length"
     TOO_LARGE = "too_large"
+    REFUSED = "refused"
     MODEL_FAILED = "model_failed"
 
 

@@ -17,7 +17,7 @@ from producer.broker_faults import FaultScript
 from producer.broker_groups import ConsumerGroup, GroupMetadata
 from producer.broker_log import Isolation, NewRecord, PartitionLog, Slice
 from producer.broker_transactions import ProducerIdentity, TransactionCoordinator
-from producer.errors import RecordTooLarge, SinkRefused
+from producer.errors import DeliveryFailed, RecordTooLarge, SinkRefused
 from producer.partitioning import partition_for_key
 from producer.records import Headers, NextOffsets, TopicPartition
 
@@ -29,13 +29,17 @@ class InMemoryBroker:
 
     Args:
         max_record_bytes: Larger records are refused, as the client and the broker do.
+        max_timestamp_ms: Later records of sinks are refused, as the broker does.
 
     Attributes:
         faults: What the next calls of sinks and sources shall suffer.
     """
 
-    def __init__(self, *, max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES) -> None:
+    def __init__(
+        self, *, max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES, max_timestamp_ms: int = (1 << 63) - 1
+    ) -> None:
         self.faults = FaultScript()
+        self._max_timestamp_ms = max_timestamp_ms
         self._max_record_bytes = max_record_bytes
         self._changed = threading.Condition(threading.RLock())
         self._topics: dict[str, list[PartitionLog]] = {}
@@ -82,6 +86,11 @@ class InMemoryBroker:
         if record.size > self._max_record_bytes:
             raise RecordTooLarge(f"topic {topic}: a record of {record.size} bytes is over {self._max_record_bytes}")
         self._logs(topic)
+
+    def check_timestamp(self, record: NewRecord) -> None:
+        """Raise what delivering this record would raise for its timestamp: ``DeliveryFailed``."""
+        if record.timestamp_ms > self._max_timestamp_ms:
+            raise DeliveryFailed("delivery: Broker: Invalid timestamp (INVALID_TIMESTAMP)", record_at_fault=True)
 
     def choose_partition(self, topic: str, key: bytes | None) -> int:
         """Return where a record goes: its key decides; without one the partitions take turns."""

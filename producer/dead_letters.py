@@ -98,7 +98,7 @@ def dead_letter_headers(
 ) -> list[tuple[str, bytes | None]]:
     """Return the headers of a dead letter: the original ones first, then where and why.
 
-    A header of an earlier failure of the same record is replaced, ``tidemill.replays`` is kept.
+    A header of an earlier failure of the same record is replaced or left out, ``tidemill.replays`` is kept.
     Never raises, whatever the text holds.
 
     >>> from features.rejection import Reason, Stage
@@ -118,7 +118,7 @@ def dead_letter_headers(
         SERVICE_HEADER: service,
         REASON_HEADER: rejection.reason.value,
     }
-    kept = _bounded([(name, value) for name, value in original if name not in ours])
+    kept = _bounded([(name, value) for name, value in original if name not in ours and name != TRUNCATED_HEADER])
     if not any(name == REPLAYS_HEADER for name, _ in kept):  # never forgotten for want of room
         ours[REPLAYS_HEADER] = _replays_among(original)
     return kept + [(name, text.encode("utf-8", "backslashreplace")) for name, text in ours.items()]

@@ -35,12 +35,14 @@ class DeliveryFailed(AbortRequired):
     Attributes:
         record_at_fault: The broker refused this very record (its size, its timestamp); sending it
             again cannot help.
+        too_large: It was refused for its size, so a smaller one may pass.
     """
 
-    def __init__(self, message: str, *, record_at_fault: bool = False) -> None:
+    def __init__(self, message: str, *, record_at_fault: bool = False, too_large: bool = False) -> None:
         """Keep whether the record, not the moment, is to blame."""
         super().__init__(message)
         self.record_at_fault = record_at_fault
+        self.too_large = too_large
 
 
 class RecreateRequired(ProducerError):

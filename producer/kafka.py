@@ -68,15 +68,14 @@ _AWAY = frozenset(
         KafkaError.COORDINATOR_NOT_AVAILABLE,
     }
 )
-_RECORD_AT_FAULT = frozenset(
+_TOO_LARGE = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.INVALID_MSG,
         KafkaError.INVALID_MSG_SIZE,
-        KafkaError.INVALID_TIMESTAMP,
-        KafkaError.INVALID_RECORD,
+        KafkaError.RECORD_LIST_TOO_LARGE,  # for one segment of the log
     }
 )
+_RECORD_AT_FAULT = _TOO_LARGE | {KafkaError.INVALID_MSG, KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD}
 
 
 def policy_of(error: KafkaError, step: str) -> ProducerError:
@@ -198,7 +197,11 @@ class KafkaPlainSink:
         left = served(lambda: self._producer.flush(self._flush_timeout), "flush")
         if self._undelivered is not None:
             error = self._undelivered
-            raise DeliveryFailed(f"delivery: {error.str()}", record_at_fault=error.code() in _RECORD_AT_FAULT)
+            raise DeliveryFailed(
+                f"delivery: {error.str()} ({error.name()})",
+                record_at_fault=error.code() in _RECORD_AT_FAULT,
+                too_large=error.code() in _TOO_LARGE,
+            )
         if left:
             self._check_let_in("flush")
             raise DeliveryFailed(f"delivery: {left} records not acknowledged within {self._flush_timeout:g} s")

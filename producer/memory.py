@@ -32,6 +32,8 @@ class _Outbox:
 
     def deliver(self, producer: ProducerIdentity | None) -> None:
         records, self._records = self._records, []
+        for _, record in records:
+            self._broker.check_timestamp(record)
         if records:
             self._broker.append(records, producer=producer)
 

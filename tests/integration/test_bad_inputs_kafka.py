@@ -205,8 +205,23 @@ def test_43_any_timestamp_goes_along(kafka: KafkaCluster, timestamp: int) -> Non
 def test_43_a_timestamp_that_the_score_topic_refuses_stops_nobody(kafka: KafkaCluster) -> None:
     """Brokers refuse what is more than an hour ahead of them: such a record is buried under the time of now."""
     bench = Bench(kafka, inputs={"message.timestamp.after.max.ms": str(2**63 - 1)})
-    bench.publish({"value": event(), "timestamp": 253_402_300_799_000})
+    odd = {"timestamp": 253_402_300_799_000, "headers": [("trace", b"t")]}
+    bench.publish({"value": event(), **odd}, {"value": b"{", **odd})
+    bench.score()
+    dead = bench.dead()
+    assert (sorted(bench.scores()), sorted(dead)) == ([0, 3], [1, 2])
+    for offset, value in ((1, event()), (2, b"{")):
+        headers = headers_of(dead[offset])
+        assert (dead[offset].value(), dead[offset].key(), headers["trace"]) == (value, b"k", b"t")
+        assert (headers[REASON_HEADER], TRUNCATED_HEADER in headers) == (b"refused", False)
+        assert b"(INVALID_TIMESTAMP)" in headers["__connect.errors.exception.message"]
+
+
+def test_43_a_record_that_a_compacted_topic_refuses_stops_nobody(kafka: KafkaCluster) -> None:
+    """A topic that keeps one record for each key takes none without: its event is buried, and says so."""
+    bench = Bench(kafka)
+    bench.bench.scores = kafka.create_topic(bench.bench.scores + "-own", config={"cleanup.policy": "compact"})
+    bench.publish({"value": event(), "key": None})
     bench.score()
     (letter,) = bench.dead().values()
-    assert sorted(bench.scores()) == [0, 2]
-    assert letter.value() == event()
+    assert (sorted(bench.scores()), headers_of(letter)[REASON_HEADER]) == ([0, 2], b"refused")

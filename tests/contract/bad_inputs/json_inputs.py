@@ -103,3 +103,9 @@ TOO_LARGE_TO_ANSWER = [
     case(39, "dead letter larger than a topic takes", b"{" * LARGE, Reason.TOO_LARGE),
 ]
 """Those whose dead letter holds a piece of the value only."""
+
+REFUSED = [
+    case(43, "timestamp that the score topic refuses", event(), Reason.REFUSED, timestamp_ms=YEAR_9999_MS),
+    case(43, "timestamp that the dead-letter topic refuses", b"{", Reason.REFUSED, timestamp_ms=YEAR_9999_MS),
+]
+"""Those that topics refuse as brokers do without further settings."""

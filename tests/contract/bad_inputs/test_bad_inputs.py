@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,22 @@ def test_what_no_topic_takes_leaves_a_piece_of_itself(case: Case) -> None:
     assert dict(record.headers)[TRUNCATED_HEADER] == b"%d" % len(case.value or b"")
     assert dict(record.headers)[REASON_HEADER] == str(case.outcome).encode()
     assert sorted(world.scores()) == [0, 2]
+
+
+@pytest.mark.parametrize("case", json_inputs.REFUSED, ids=str)
+def test_what_topics_refuse_for_its_timestamp_is_buried_whole(case: Case) -> None:
+    """Nothing of it is cut, as its size is in order; the letter has the time of now and says what the broker said."""
+    world = World(json_inputs.GOOD, InMemoryBroker(max_timestamp_ms=json_inputs.YEAR_9999_MS - 1))
+    world.publish([replace(case, headers=((REPLAYS_HEADER, b"2"), ("trace", b"t")))])
+    worker = world.worker(json_codec())
+    while world.committed < 3:
+        worker.run_once()
+    record = world.dead()[1]
+    assert (record.key, record.value, record.timestamp_ms < json_inputs.YEAR_9999_MS) == (case.key, case.value, True)
+    headers = dict(record.headers)
+    assert (headers[REASON_HEADER], headers[REPLAYS_HEADER], headers["trace"]) == (b"refused", b"2", b"t")
+    assert b"INVALID_TIMESTAMP" in (headers["__connect.errors.exception.message"] or b"")
+    assert (sorted(world.scores()), TRUNCATED_HEADER in headers) == ([0, 2], False)
 
 
 def headers_of(case: Case) -> tuple[Sequence[tuple[str, bytes | None]], Sequence[tuple[str, bytes | None]]]:

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "bad-inputs.md"
 LABELS = 45
 ELSEWHERE = {8, 41, 42}  # what they end in is no outcome of a record
 CASES = [
-    *(*json_inputs.DECODED, *json_inputs.TOO_LARGE_TO_ANSWER),
+    *(*json_inputs.DECODED, *json_inputs.TOO_LARGE_TO_ANSWER, *json_inputs.REFUSED),
     *(*avro_inputs.DECODED, *registry_inputs.DECODED),
 ]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from consumer.retry import MAX_PAUSE_S, SHRINK_AFTER_FAILURES, Brake, FencingRecord
+from consumer.retry import MAX_PAUSE_S, SHRINK_AFTER_FAILURES, Brake, FencingRecord, Refusal
 from producer.records import TopicPartition
 
 AT = TopicPartition("in", 0)
@@ -47,11 +47,12 @@ def test_brake_recovers_step_by_step() -> None:
 def test_brake_remembers_the_guilty_until_they_are_committed() -> None:
     """Success elsewhere must not make a refused record innocent again, or it would be tried for ever."""
     brake = Brake(max_records=8)
-    brake.blame(AT, 10)
+    brake.blame(AT, 10, said="no", too_large=True)
+    assert brake.blame(AT, 10, said="never", too_large=False) == 2
     brake.succeeded({TopicPartition("in", 1): 500, AT: 10})
-    assert brake.refusals(AT, 10) == 1
+    assert brake.refusal(AT, 10) == Refusal(2, "never", too_large=False)
     brake.succeeded({AT: 11})
-    assert brake.refusals(AT, 10) == 0
+    assert brake.refusal(AT, 10) is None
 
 
 def test_fencing_record_counts_only_within_its_window() -> None:

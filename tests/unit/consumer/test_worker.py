@@ -31,9 +31,9 @@ def dead(bench: Bench) -> list[tuple[bytes | None, bytes | None]]:
     return [(r.value, dict(r.headers)["tidemill.reason"]) for r in records]
 
 
-def rounds(worker: ScoringWorker, *, until: Callable[[], bool]) -> None:
-    """Let a worker do rounds until something holds, at most ten."""
-    for _ in range(10):
+def rounds(worker: ScoringWorker, *, until: Callable[[], bool], most: int = 10) -> None:
+    """Let a worker do rounds until something holds, at most so many."""
+    for _ in range(most):
         if not until():
             worker.run_once()
     assert until()
@@ -157,6 +157,31 @@ def test_worker_keeps_the_order_around_records_that_no_topic_takes() -> None:
     assert bench.worker().run_once() == 5
     reasons = [reason for _, reason in dead(bench)]
     assert (scores(bench), reasons) == ([(0, 2.0), (2, 4.0), (4, 8.0)], [b"too_large", b"undecodable"])
+
+
+def test_worker_never_forgets_how_often_a_record_was_replayed() -> None:
+    """Cut short it has no headers of its own any more, but what keeps it from going round for ever."""
+    bench = Bench(InMemoryBroker(max_record_bytes=100_000))
+    headers = [("trace", b"t"), ("tidemill.replays", b"2")]
+    bench.broker.publish("in", key=None, value=b"x" * 99_900, timestamp_ms=1, partition=0, headers=headers)
+    bench.worker().run_once()
+    (record,) = bench.broker.read(TopicPartition("dead", 0)).records
+    assert (dict(record.headers)["tidemill.replays"], "trace" in dict(record.headers)) == (b"2", False)
+
+
+def test_worker_keeps_the_order_around_a_record_that_the_broker_refuses() -> None:
+    """Batches shrink until it stands alone, and grow again; scores and letters answer every record once."""
+    bench = Bench(InMemoryBroker(max_timestamp_ms=5_000))
+    for number in range(20):
+        value = b"{" if number % 5 == 4 else b'{"id": "%d", "x": %d}' % (number, number)
+        late = 9_000 if number in {7, 9, 13} else 1_000
+        bench.broker.publish("in", key=None, value=value, timestamp_ms=late, partition=0)
+    worker = bench.worker()
+    rounds(worker, until=lambda: bench.broker.committed("group").get(P0, 0) == 20, most=40)
+    refused, bad = [7, 9, 13], [4, 14, 19]
+    assert [offset for offset, _ in scores(bench)] == [n for n in range(20) if n not in {*refused, *bad}]
+    reasons = [b"refused" if number in refused else b"undecodable" for number in sorted(refused + bad)]
+    assert [reason for _, reason in dead(bench)] == reasons
 
 
 def test_worker_names_the_record_that_cannot_be_published_in_any_form() -> None:

@@ -35,6 +35,11 @@ def test_dead_letter_keeps_original_headers_and_the_replay_count() -> None:
     assert [value for name, value in found if name in ("tidemill.reason", "tidemill.replays")] == [b"2", b"undecodable"]
 
 
+def test_dead_letter_takes_no_word_from_elsewhere_for_being_cut() -> None:
+    """A letter that somebody copied back to the input, or a forged header, must not bar the event from a replay."""
+    assert "tidemill.truncated" not in dict(headers_of(original=[("tidemill.truncated", b"99")]))
+
+
 def test_dead_letter_headers_are_bounded() -> None:
     """A thousand headers, or one of a megabyte, must not make a dead letter that no topic takes."""
     many = headers_of(original=[(f"h{i}", b"x") for i in range(1000)])
