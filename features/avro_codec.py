@@ -17,8 +17,8 @@ from features.avro_types import load_writer_schema
 from features.batch import Decoded
 from features.codec import HeadersOf
 from features.columns import build_batch
-from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged, sized_problem
-from features.paths import gather
+from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged, sized_problem, slices
+from features.paths import Gathered, gather, in_sequence
 from features.rejection import Problem, Reason, Rejection
 from features.schema import FeatureSchema
 
@@ -95,17 +95,20 @@ class AvroCodec:
 
     def _one_by_one(self, values: Sequence[bytes], rows: Rows, schema: FeatureSchema) -> Decoded:
         """Decode by the careful reader, which alone says what is wrong with a record."""
-        events: list[dict[str, Any]] = []
-        readable: list[int] = []
+        parts: list[Gathered] = []
         rejections: list[Rejection] = []
-        for row, value in zip(rows.tolist(), values, strict=True):
-            event = self._event(value)
-            if isinstance(event, Problem):
-                rejections.append(event.at(row))
-            else:
-                events.append(event)
-                readable.append(row)
-        return merged(build_batch(gather(events, schema, rows=readable), schema), rejections)
+        for part in slices(values):
+            events: list[dict[str, Any]] = []
+            readable: list[int] = []
+            for row, value in zip(rows[part].tolist(), values[part], strict=True):
+                event = self._event(value)
+                if isinstance(event, Problem):
+                    rejections.append(event.at(row))
+                else:
+                    events.append(event)
+                    readable.append(row)
+            parts.append(gather(events, schema, rows=np.array(readable, dtype=np.int64)))
+        return merged(build_batch(in_sequence(parts), schema), rejections)
 
     def _event(self, value: bytes) -> dict[str, Any] | Problem:
         try:

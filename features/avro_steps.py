@@ -251,18 +251,19 @@ class ReadCarefully:
         rows = np.arange(len(cursor)) if cursor.rows is None else cursor.rows
         wrong = np.zeros(len(cursor), dtype=np.bool_)
         ends = (cursor.at - joined.starts[rows]).tolist()
-        values: list[Any] = []
+        picked: list[list[Any]] = [[] for _ in self._picks]  # what nobody wants may be large, and is not kept
         for position, row in enumerate(rows.tolist()):
+            value: Any = None
             try:
                 value, ends[position] = self._reader(joined.values[row], ends[position])
             except Exception:  # whatever it is, the record is read again by itself
-                wrong[position], value = True, None
-            values.append(value)
+                wrong[position] = True
+            for column, (_, path) in zip(picked, self._picks, strict=True):
+                column.append(value_at(value, path, behind=self._behind) if path else value)
         cursor.reject(wrong)
         cursor.at = joined.starts[rows] + np.array(ends, dtype=np.int64)
-        for slot, path in self._picks:
-            picked = [value_at(value, path, behind=self._behind) for value in values] if path else values
-            slots.put_objects(slot, cursor.rows, picked)
+        for column, (slot, _) in zip(picked, self._picks, strict=True):
+            slots.put_objects(slot, cursor.rows, column)
 
 
 def run_all(steps: Sequence[Step], cursor: Cursor, slots: Slots) -> None:

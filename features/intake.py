@@ -12,6 +12,27 @@ from features.rejection import Problem, Reason, Rejection
 DEFAULT_MAX_VALUE_BYTES = 1 << 20  # Kafka's own default for message.max.bytes
 
 
+BYTES_AT_ONCE = 1 << 21  # events as Python's own objects can take fifty times the room of their bytes
+
+
+def slices(values: Sequence[bytes]) -> list[slice]:
+    """Return the parts, one at least, in which values are read whose events are held whole meanwhile.
+
+    >>> slices([b"123", b"45"])
+    [slice(0, 2, None)]
+    """
+    if sum(map(len, values)) <= BYTES_AT_ONCE:
+        return [slice(0, len(values))]
+    ends = [0]
+    size = 0
+    for end, length in enumerate(map(len, values), start=1):
+        size += length
+        if size >= BYTES_AT_ONCE or end == len(values):
+            ends.append(end)
+            size = 0
+    return list(map(slice, ends, ends[1:]))
+
+
 def sized_problem(value: bytes | None, *, max_bytes: int) -> Problem:
     """Return why a value of this size is not even looked into.
 

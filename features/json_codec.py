@@ -18,9 +18,9 @@ from features.batch import Decoded
 from features.codec import HeadersOf
 from features.columns import build_batch
 from features.duplicate_keys import DuplicateKey, count_keys, keys_in_text, parse_unique
-from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged, sized_problem
+from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged, sized_problem, slices
 from features.json_shapes import Shapes
-from features.paths import gather
+from features.paths import Gathered, gather
 from features.rejection import Problem, Reason, Rejection
 from features.schema import FeatureSchema
 from features.values import describe
@@ -45,21 +45,19 @@ class JsonCodec:
         if self._shapes is None or self._shapes.schema is not schema:
             self._shapes = Shapes(schema)
         readable, rejections = self._sized(values)
-        with self._shapes.batch() as shapes:
-            others = self._read(readable, shapes, rejections=rejections)
-            gathered = shapes.gather()
-        if others or not gathered:
-            gathered.append(gather(list(others.values()), schema, rows=list(others)))
+        gathered: list[Gathered] = []
+        for part in slices(readable):
+            with self._shapes.batch() as shapes:
+                gathered += self._read(readable[part], shapes, first=part.start, rejections=rejections)
         return merged(in_row_order([build_batch(part, schema) for part in gathered]), rejections)
 
     def _read(
-        self, values: Sequence[bytes], shapes: Shapes, *, rejections: list[Rejection]
-    ) -> dict[int, dict[str, Any]]:
-        """Give each value to the reader of its shape; return by row the events of no known shape."""
+        self, values: Sequence[bytes], shapes: Shapes, *, first: int, rejections: list[Rejection]
+    ) -> list[Gathered]:
+        """Give each value to the reader of its shape; return what was gathered, in at least one part."""
         by_keys = shapes.by_keys
         others: dict[int, dict[str, Any]] = {}
-        for row, keys in enumerate(keys_in_text(values)):
-            value = values[row]
+        for row, (value, keys) in enumerate(zip(values, keys_in_text(values), strict=True), start=first):
             shape = by_keys.get(keys)
             if shape is not None:
                 try:
@@ -75,7 +73,10 @@ class JsonCodec:
                     rejections.append(event.at(row))
                 else:
                     others[row] = event
-        return others
+        gathered = shapes.gather()
+        if others or not gathered:
+            gathered.append(gather(list(others.values()), shapes.schema, rows=list(others)))
+        return gathered
 
     def _event(self, value: bytes, *, keys: int, shapes: Shapes) -> dict[str, Any] | Problem:
         """Read a value whatever its shape, and remember the shape."""

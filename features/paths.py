@@ -17,6 +17,7 @@ from features.values import describe
 
 Path: TypeAlias = tuple[str, ...]
 Values: TypeAlias = Sequence[Any] | TypedValues
+Rows: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Gathered:
         passthrough: By output name.
     """
 
-    rows: Sequence[int] | npt.NDArray[np.integer[Any]]
+    rows: Rows
     fields: Sequence[Values]
     ids: Values | None
     times: Values | None
@@ -85,7 +86,7 @@ def values_at(events: Sequence[Mapping[str, Any]], path: Path) -> list[Any]:
     return [value_at(event, path) for event in events]
 
 
-def gather(events: Sequence[Mapping[str, Any]], schema: FeatureSchema, *, rows: Sequence[int]) -> Gathered:
+def gather(events: Sequence[Mapping[str, Any]], schema: FeatureSchema, *, rows: Rows) -> Gathered:
     """Return what a schema needs of these events, by purpose."""
     roles = schema.roles
 
