@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from features.avro_cursor import Longs, whole
 from features.avro_plan import Want, compile_steps
-from features.avro_slots import Slots, Taken
+from features.avro_slots import Slots
 from features.avro_steps import run_all
 from features.avro_types import AvroType, NamedTypes
-from features.paths import Gathered, Path, in_sequence, split
+from features.paths import Gathered, Path, gathered_by, in_sequence, split
 from features.schema import FeatureSchema, FieldType
 from features.typed_values import Positions
 
@@ -66,23 +65,6 @@ class ColumnReader:
         cursor.reject(cursor.at != cursor.ends)
         odd = cursor.joined.odd
         plain = np.flatnonzero(~odd)
-        gathered = self._gathered(slots, None if len(plain) == records else plain)
-        return replace(gathered, rows=plain + part.start), np.flatnonzero(odd) + part.start
-
-    def _gathered(self, slots: Slots, plain: Positions | None) -> Gathered:
-        roles = self._schema.roles
-
-        def taken(path: Path) -> Taken:
-            return slots.take(self._slots[path], plain)
-
-        def role(dotted: str | None) -> Taken | None:
-            return None if dotted is None else taken(split(dotted))
-
-        return Gathered(
-            rows=(),
-            fields=[taken(f.path) for f in self._schema.fields],
-            ids=role(roles.id),
-            times=role(roles.time),
-            labels=role(roles.label),
-            passthrough={split(path)[-1]: taken(split(path)) for path in roles.passthrough},
-        )
+        kept = None if len(plain) == records else plain
+        gathered = gathered_by(lambda path: slots.take(self._slots[path], kept), self._schema, rows=plain + part.start)
+        return gathered, np.flatnonzero(odd) + part.start

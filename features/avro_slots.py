@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from features.paths import Values
 from features.typed_values import Array, Mask, Positions, TypedValues, nothing
-
-Taken: TypeAlias = Sequence[Any] | TypedValues
 
 
 class Slots:
@@ -46,7 +44,7 @@ class Slots:
         for row, value in zip(rows.tolist(), values, strict=True):
             held[row] = value
 
-    def take(self, slot: int, positions: Positions | None) -> Taken:
+    def take(self, slot: int, positions: Positions | None) -> Values:
         """Return what is in a slot for these records, or for all of them."""
         if slot in self._numbers:
             values, nulls, zoneless = self._numbers[slot]

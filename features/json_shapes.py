@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from features.paths import Gathered, Path, split, value_at
+from features.paths import Gathered, Path, gathered_by, split, value_at
 from features.schema import FeatureSchema
 
 MAX_SHAPES = 16  # streams of several kinds of event, or of keys that are left out where they are null
@@ -54,19 +54,7 @@ class Shape:
 
     def gather(self, schema: FeatureSchema) -> Gathered:
         """Return what a schema needs of the events read."""
-        roles = schema.roles
-
-        def role(dotted: str | None) -> list[Any] | None:
-            return None if dotted is None else self._column(split(dotted))
-
-        return Gathered(
-            rows=self.rows,
-            fields=[self._column(field.path) for field in schema.fields],
-            ids=role(roles.id),
-            times=role(roles.time),
-            labels=role(roles.label),
-            passthrough={split(path)[-1]: self._column(split(path)) for path in roles.passthrough},
-        )
+        return gathered_by(self._column, schema, rows=self.rows)
 
     def _column(self, path: Path) -> list[Any]:
         """Return the value at a path of each event, as ``value_at`` gives it for the same event."""
@@ -114,8 +102,8 @@ class Shapes:
     def learn(self, event: Mapping[str, Any], keys: int) -> None:
         """Take the shape of an event that has so many keys, all different; one try a batch for each number."""
         is_known = keys in self.by_keys or keys in self._tried
-        if is_known or keys > MAX_KEYS or len(self.by_keys) >= MAX_SHAPES:
-            return
+        if is_known or keys > MAX_KEYS or max(len(self.by_keys), len(self._tried)) >= MAX_SHAPES:
+            return  # a reader costs what hundreds of events do: few are compiled in a batch, even for nothing
         self._tried.add(keys)
         tree = _tree_of(event, MAX_DEPTH)
         if _size(tree) != keys or any(_is_object(tree, path) for path in _paths(self.schema)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
@@ -88,18 +88,23 @@ def values_at(events: Sequence[Mapping[str, Any]], path: Path) -> list[Any]:
 
 def gather(events: Sequence[Mapping[str, Any]], schema: FeatureSchema, *, rows: Rows) -> Gathered:
     """Return what a schema needs of these events, by purpose."""
+    return gathered_by(lambda path: values_at(events, path), schema, rows=rows)
+
+
+def gathered_by(take: Callable[[Path], Values], schema: FeatureSchema, *, rows: Rows) -> Gathered:
+    """Return what a schema needs, where ``take`` gives the values at a path."""
     roles = schema.roles
 
-    def role(dotted: str | None) -> list[Any] | None:
-        return None if dotted is None else values_at(events, split(dotted))
+    def role(dotted: str | None) -> Values | None:
+        return None if dotted is None else take(split(dotted))
 
     return Gathered(
         rows=rows,
-        fields=[values_at(events, f.path) for f in schema.fields],
+        fields=[take(f.path) for f in schema.fields],
         ids=role(roles.id),
         times=role(roles.time),
         labels=role(roles.label),
-        passthrough={split(path)[-1]: values_at(events, split(path)) for path in roles.passthrough},
+        passthrough={split(path)[-1]: take(split(path)) for path in roles.passthrough},
     )
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from features.batch import Decoded, FeatureBatch
+from features.batch import Decoded
 from features.codec import HeadersOf
 from features.columns import build_batch
-from features.intake import DEFAULT_MAX_VALUE_BYTES, merged
+from features.intake import DEFAULT_MAX_VALUE_BYTES, in_row_order, merged
 from features.paths import gather
 from features.registry import SchemaRegistry
 from features.registry_framing import Group, unframed
@@ -53,16 +53,16 @@ class RegistryAvroCodec:
         """
         groups, rejections = unframed(values, headers)
         writers = self._writers.of(groups)
-        parts: list[FeatureBatch] = []
+        parts: list[Decoded] = []
         for key, group in groups.items():
             writer = writers[key]
             if isinstance(writer, Problem):
                 rejections += [writer.at(row) for row in group.rows]
                 continue
-            decoded = _in_place(writer.decode(group.bodies, schema), group)
-            parts.append(decoded.batch)
-            rejections += decoded.rejections
-        return merged(Decoded(_together(parts, schema), ()), rejections)
+            parts.append(_in_place(writer.decode(group.bodies, schema), group))
+        if not parts:
+            parts.append(build_batch(gather([], schema, rows=[]), schema))
+        return merged(in_row_order(parts), rejections)
 
 
 def _in_place(decoded: Decoded, group: Group) -> Decoded:
@@ -72,11 +72,3 @@ def _in_place(decoded: Decoded, group: Group) -> Decoded:
     rows: npt.NDArray[np.int64] = np.asarray(group.rows, dtype=np.int64)
     rejections: list[Rejection] = [replace(found, row=group.rows[found.row]) for found in decoded.rejections]
     return Decoded(replace(decoded.batch, rows=rows[decoded.batch.rows]), rejections)
-
-
-def _together(parts: Sequence[FeatureBatch], schema: FeatureSchema) -> FeatureBatch:
-    """Return the records of all groups in the order they came in."""
-    if not parts:
-        return build_batch(gather([], schema, rows=[]), schema).batch
-    whole = FeatureBatch.concatenate(parts)
-    return whole if len(parts) == 1 else whole.take(np.argsort(whole.rows, kind="stable"))

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features import json_shapes
 from features.batch import Decoded
 from features.columns import build_batch
 from features.intake import merged, sized_problem
 from features.json_codec import JsonCodec, read_slowly
 from features.paths import gather
 from features.rejection import MAX_DETAIL_CHARS, Problem, Reason, Stage
-from features.schema import FeatureSchema, Field, FieldType, Roles
+from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
 from tests.unit.features.assertions import assert_same_outcome, only_rejection
 from tests.unit.features.json_texts import json_texts, mutations
 from tests.unit.features.strategies import SCHEMA, events, strange_events
@@ -247,3 +248,18 @@ def test_a_record_is_judged_by_itself(events: list[dict[str, Any]], cut: int) ->
     assert [r.detail for part in parts for r in part.rejections] == [r.detail for r in whole.rejections]
     for name, column in whole.batch.columns.items():
         np.testing.assert_array_equal(joined.columns[name], column)
+
+
+def test_few_readers_are_compiled_for_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events that each hold another number of keys cost what they hold, even where no reader comes of it."""
+    compiled: list[object] = []
+
+    def compile_for_nothing(tree: object) -> None:
+        compiled.append(tree)
+        raise ValueError
+
+    monkeypatch.setattr(json_shapes, "Shape", compile_for_nothing)
+    events = [{f"k{number}": 1 for number in range(keys)} for keys in range(1, 100)]
+    schema = FeatureSchema((Field("x", FieldType.DOUBLE, "x", null=NullPolicy.KEEP),))
+    decoded = JsonCodec().decode([json.dumps(event).replace(" ", "").encode() for event in events], schema)
+    assert (len(decoded.batch), len(compiled)) == (99, json_shapes.MAX_SHAPES)
