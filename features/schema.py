@@ -209,6 +209,11 @@ class FeatureSchema:
         """Return the field names in order."""
         return tuple(f.name for f in self.fields)
 
+    @property
+    def width(self) -> int:
+        """Return the number of values that all columns have for one record."""
+        return sum(f.length or 1 for f in self.fields)
+
     def subset(self, names: Iterable[str]) -> FeatureSchema:
         """Return the schema of these fields, in the order given, with the same roles.
 

@@ -110,7 +110,7 @@ def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embe
             now_ms=now_ms,
         ),
         limits=Limits(
-            max_records=settings.batch.max_records,
+            max_records=max_batch_records(settings),
             max_bytes=settings.batch.max_bytes,
             linger=settings.batch.linger.total_seconds(),
             transaction_timeout=settings.transaction.timeout.total_seconds(),
@@ -121,6 +121,15 @@ def build_worker(  # noqa: PLR0913 - the parts differ between Kafka and the embe
         output_topics=(settings.topics.scores, settings.topics.dead_letters),
         now_ms=now_ms,
     )
+
+
+def max_batch_records(settings: Settings) -> int:
+    """Return how many records a batch may have: fewer than ``batch.max_records`` where their columns would be huge.
+
+    A value takes a byte of a record at least, but the null of a long sequence takes one for all its items. So a
+    batch has no more values than it may have bytes, whatever is in it.
+    """
+    return max(1, min(settings.batch.max_records, settings.batch.max_bytes // settings.feature_schema().width))
 
 
 def build_sink(settings: Settings, *, transactional_id: str) -> RecordSink:
