@@ -40,7 +40,14 @@ class ClientMessage(Protocol):
         ...
 
     def headers(self) -> Any:
-        """Return its headers, or None; raises when a name is no UTF-8."""
+        """Return its headers, or None; raises when a name is no UTF-8.
+
+        Asked again after that, the client gives a list with a hole, and whoever touches it ends the process.
+        """
+        ...
+
+    def set_headers(self, headers: Any) -> None:
+        """Replace its headers."""
         ...
 
 
@@ -67,13 +74,19 @@ def columns_of(messages: Sequence[ClientMessage], *, topic: str | None = None) -
     )
 
 
+def headers_of(message: ClientMessage) -> Headers:
+    """Return the headers of a message, none when they cannot be read."""
+    return _headers_of([message])[0] or ()
+
+
 def _headers_of(messages: Sequence[ClientMessage]) -> list[Headers | None]:
-    """Return the headers of each message, asking each once: asked again, the client gives a list with a hole."""
+    """Return the headers of each message, and mend those that must not be asked for again."""
     found: list[Headers | None] = []
     asked = map(type(messages[0]).headers, messages)
     while len(found) < len(messages):
         try:
             found.extend(asked)
         except (SystemError, UnicodeDecodeError):
+            messages[len(found)].set_headers([])
             found.append(None)  # those before it are in the list, and the next round goes on behind it
     return found

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
+from consumer.messages import headers_of
 from tests.e2e.data import breast_cancer
 from tests.e2e.offline import assert_equal_offline
 from tests.e2e.project import Project, ended, wait_until
@@ -123,4 +124,4 @@ def what_came_out(stream: Stream, reader: Reader) -> Evidence:
 def reasons(stream: Stream) -> dict[Source, str]:
     """Return the reason of each dead letter."""
     letters = read_all(stream.kafka.client_settings, f"{stream.name}.dead-letters")
-    return {source_in_headers(m): dict(m.headers() or [])["tidemill.reason"].decode() for m in letters}
+    return {source_in_headers(m): (dict(headers_of(m))["tidemill.reason"] or b"").decode() for m in letters}

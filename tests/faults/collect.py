@@ -15,6 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from consumer.messages import headers_of
 from tests.faults.judge import Evidence, InputRecord, OutputRecord, Source
 
 SourceOf: TypeAlias = Callable[[Message], Source]
@@ -29,7 +30,7 @@ def source_in_json(message: Message) -> Source:
 
 def source_in_headers(message: Message) -> Source:
     """Return the source coordinates in the Connect headers of a dead letter."""
-    headers: dict[str, Any] = dict(message.headers() or [])
+    headers = {name: value or b"" for name, value in headers_of(message)}
     prefix = "__connect.errors."
     return Source(
         headers[prefix + "topic"].decode(), int(headers[prefix + "partition"]), int(headers[prefix + "offset"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import IdentityTaken
+from consumer.messages import headers_of
 from consumer.worker import Limits
 from tests.faults.collect import read_all
 from tests.support.kafka import KafkaCluster
@@ -104,6 +105,6 @@ def test_record_that_the_broker_refuses_leaves_a_short_dead_letter(kafka: KafkaC
     with running(bench.worker(limits=Limits(max_records=400))) as worker:
         bench.wait_until_committed()
     (letter,) = read_all(kafka.client_settings, bench.dead)
-    headers = dict(letter.headers() or [])
+    headers = dict(headers_of(letter))
     assert (worker.failure, len(letter.value() or b"")) == (None, 65_536)
     assert headers["tidemill.truncated"] == b"310000"

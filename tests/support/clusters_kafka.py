@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.kafka import KafkaSource
+from consumer.messages import headers_of
 from producer.kafka import KafkaPlainSink, KafkaSink
 from producer.records import TopicPartition
 from tests.support.clusters import PATIENCE_S, Stored, until
@@ -121,7 +122,6 @@ def _reading(reader: Consumer, stored: list[Stored], partitions: int) -> Callabl
 
 
 def _stored(message: Message) -> Stored:
-    headers: Any = message.headers() or ()
     at = TopicPartition(message.topic() or "", message.partition() or 0)
     offset = message.offset() or 0
-    return Stored(at, offset, message.key(), message.value(), message.timestamp()[1], tuple(headers))
+    return Stored(at, offset, message.key(), message.value(), message.timestamp()[1], tuple(headers_of(message)))

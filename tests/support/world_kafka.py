@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from consumer.kafka import KafkaSource
+from consumer.messages import headers_of
 from consumer.source import RecordSource
 from consumer.worker import Limits
 from producer.broker_faults import Call
@@ -260,7 +261,7 @@ class KafkaWorld:
     def _outcome(self, message: Message) -> Outcome:
         if message.topic() == self._out:
             return scored(message.value())
-        return buried(cast("Any", message.headers() or []))
+        return buried(headers_of(message))
 
     def _output(self, message: Message) -> OutputRecord:
         at = (message.topic() or "", message.partition() or 0, message.offset() or 0)

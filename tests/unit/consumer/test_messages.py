@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.messages import columns_of
+from consumer.messages import columns_of, headers_of
 
 
 @dataclass
@@ -44,6 +44,10 @@ class Stub:
             raise SystemError("returned a result with an exception set")
         return [("ok", b"1"), None] if self.hostile else self.given
 
+    def set_headers(self, headers: Any) -> None:
+        """Take other headers."""
+        self.hostile, self.given = False, headers
+
 
 def test_columns_pass_over_headers_that_cannot_be_read() -> None:
     """A header name that is no UTF-8 does not stop the stream, and the client's broken list is never touched."""
@@ -51,6 +55,12 @@ def test_columns_pass_over_headers_that_cannot_be_read() -> None:
     batch = columns_of([message])
     assert batch is not None
     assert [list(batch.headers(0)), list(batch.headers(0)), message.asked] == [[], [], 1]
+
+
+def test_headers_that_cannot_be_read_can_be_asked_for_again() -> None:
+    """The list with a hole must not wait for whoever comes next: it would end the process."""
+    message = Stub(hostile=True)
+    assert [list(headers_of(message)), list(headers_of(message)), message.headers()] == [[], [], []]
 
 
 def test_columns_keep_what_a_record_lacks() -> None:
