@@ -194,7 +194,7 @@ class KafkaSchemaRegistry:
             return None
         texts: dict[tuple[str, int], str] = {}
         self._collect(schema, texts, (), until=time.monotonic() + self._patience.seconds)
-        return RegisteredSchema(schema.schema_str, schema.schema_type, tuple(texts.values()))
+        return RegisteredSchema(schema.schema_str, _one_line(schema.schema_type), tuple(texts.values()))
 
     def _collect(
         self, schema: Any, texts: dict[tuple[str, int], str], path: tuple[tuple[str, int], ...], *, until: float
@@ -324,7 +324,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_refusal(error: SchemaRegistryError) -> bool:
-    return error.http_status_code in _REFUSED and error.error_code != SchemaRegistryError.UNKNOWN
+    code: Any = error.error_code  # whatever stood in the answer
+    return error.http_status_code in _REFUSED and isinstance(code, int) and code != SchemaRegistryError.UNKNOWN
 
 
 def _why(error: SchemaRegistryError) -> str:

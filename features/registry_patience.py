@@ -32,32 +32,38 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         """Set how long."""
         self.seconds = seconds
-        self._room = threading.BoundedSemaphore(MAX_HANGING)
+        self._lock = threading.Lock()
+        self._hanging = 0
 
     def wait_for(self, call: Callable[[], _T]) -> _T:
-        """Return what a call returns, or raise what it raises.
+        """Return what a call returns, or raise what it raises; from any thread.
 
         Raises:
             TimeoutError: It takes longer, or as many as may be left to themselves have not ended yet.
         """
-        if not self._room.acquire(blocking=False):
-            raise TimeoutError(f"{MAX_HANGING} earlier questions have no answer yet")
+        if self._hanging >= MAX_HANGING:
+            raise TimeoutError(f"{self._hanging} earlier questions have no answer yet")
         outcome: SimpleQueue[Callable[[], _T]] = SimpleQueue()
+        is_late = threading.Event()
 
         def run() -> None:
             try:
                 tell = _returning(call())
             except BaseException as error:
                 tell = _raising(error)
-            self._room.release()
-            outcome.put(tell)
+            with self._lock:
+                outcome.put(tell)
+                self._hanging -= is_late.is_set()
 
         threading.Thread(target=run, name="schema-registry", daemon=True).start()
         try:
-            tell = outcome.get(timeout=self.seconds)
+            return outcome.get(timeout=self.seconds)()
         except Empty:
+            with self._lock:
+                if outcome.empty():  # it may have come at the last moment
+                    is_late.set()
+                    self._hanging += 1
             raise TimeoutError(f"no answer within {self.seconds:g} s") from None
-        return tell()
 
 
 def _returning(value: _T) -> Callable[[], _T]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,3 +30,27 @@ def test_patience_ends_and_leaves_few_calls_behind() -> None:
             patience.wait_for(hang)
     released.set()
     assert len(begun) == MAX_HANGING
+
+
+def test_patience_lets_many_ask_at_once() -> None:
+    """Calls that are under way and not late keep nobody else from asking."""
+    together = threading.Barrier(2 * MAX_HANGING)
+    patience = Patience(60)
+    with ThreadPoolExecutor(2 * MAX_HANGING) as threads:
+        said = list(threads.map(lambda _: patience.wait_for(together.wait), range(2 * MAX_HANGING)))
+    assert sorted(said) == list(range(2 * MAX_HANGING))
+
+
+def test_patience_asks_again_when_late_calls_have_ended() -> None:
+    """A registry that hung and came back is asked again."""
+    released = threading.Event()
+    patience = Patience(0.01)
+    for _ in range(MAX_HANGING):
+        with pytest.raises(TimeoutError):
+            patience.wait_for(lambda: released.wait(60))
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name == "schema-registry":
+            thread.join()
+    patience.seconds = 60
+    assert patience.wait_for(lambda: 7) == 7
