@@ -23,6 +23,7 @@ OUR_DEFAULTS: Final[Mapping[str, Any]] = {
     "retries.wait.ms": 100,
     "retries.max.wait.ms": 1000,
 }
+REFERENCES_S: Final = 5.0  # for what a schema names; a look begun within it may end later
 MAX_REFERENCES: Final = 100  # schemas that one schema may name, directly or not
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 MAX_SAID: Final = 200  # characters of the registry's own words in a message
@@ -193,7 +194,7 @@ class KafkaSchemaRegistry:
         if schema is None:
             return None
         texts: dict[tuple[str, int], str] = {}
-        self._collect(schema, texts, (), until=time.monotonic() + self._patience.seconds)
+        self._collect(schema, texts, (), until=time.monotonic() + REFERENCES_S)
         return RegisteredSchema(schema.schema_str, _one_line(schema.schema_type), tuple(texts.values()))
 
     def _collect(

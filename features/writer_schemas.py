@@ -79,13 +79,10 @@ class WriterSchemas:
 
     def _is_settled(self, key: SchemaKey, found: dict[SchemaKey, AvroCodec], deadline: float) -> bool:
         """Ask for one schema; put its codec into ``found`` or remember why there is none."""
-        if self._monotonic() > deadline:
-            raise SchemasUnavailable(
-                f"the schema registry took more than {PATIENCE_S:g} s for the schemas of one batch"
-            )
+        self._check(deadline)
         try:
             schema = self._registry.by_id(key) if isinstance(key, int) else self._registry.by_guid(key)
-            problem = self._denied(key) if schema is None else self._objection(key, schema)
+            problem = self._denied(key) if schema is None else self._objection(key, schema, deadline)
             if schema is not None and problem is None:
                 found[key] = self._codecs[key] = self._compiled(schema)
         except CodecError as error:
@@ -94,6 +91,13 @@ class WriterSchemas:
             self._refusals[key] = (self._monotonic(), problem)
         return problem is not None or key in found
 
+    def _check(self, deadline: float) -> None:
+        """Give up for now where time is over; what was answered is kept, here or by the registry's client."""
+        if self._monotonic() > deadline:
+            raise SchemasUnavailable(
+                f"the schema registry took more than {PATIENCE_S:g} s for the schemas of one batch"
+            )
+
     def _denied(self, key: SchemaKey) -> Problem | None:
         """Count that the registry does not have a schema; return what that means when it said so often enough."""
         self._denials[key] += 1
@@ -101,19 +105,22 @@ class WriterSchemas:
             return None
         return Problem(Reason.UNKNOWN_SCHEMA, f"the schema registry has no schema {key}")
 
-    def _objection(self, key: SchemaKey, schema: RegisteredSchema) -> Problem | None:
+    def _objection(self, key: SchemaKey, schema: RegisteredSchema, deadline: float) -> Problem | None:
         if schema.kind != AVRO:
             return Problem(Reason.SCHEMA_NOT_ALLOWED, f"schema {key} is {schema.kind}, and this topic is read as Avro")
         if self._subjects is None:
             return None
+        self._check(deadline)
         if isinstance(key, int):
             places = self._registry.subjects_of(key)
             if places & self._subjects:
                 return None
             said = f"is registered under {', '.join(sorted(places)) or 'no subject'}"
         else:
-            if any(self._registry.holds(subject, key) for subject in self._subjects):
-                return None
+            for subject in sorted(self._subjects):
+                self._check(deadline)
+                if self._registry.holds(subject, key):
+                    return None
             said = "is registered elsewhere"
         return Problem(
             Reason.SCHEMA_NOT_ALLOWED,

@@ -44,7 +44,7 @@ KNOWN: Final[Mapping[str, str]] = {
 NUMBERS: Final = frozenset(
     {"timeout", "max.retries", "retries.wait.ms", "retries.max.wait.ms", "cache.capacity", "cache.latest.ttl.sec"}
 )
-MAX_LOOK_S: Final = 60.0  # decoding may take 120 s before a watchdog ends the process, see Limits.scoring_timeout
+MAX_LOOK_S: Final = 50.0  # two may follow each other, and a watchdog ends a decoding of 120 s (Limits.scoring_timeout)
 _SOURCES: Final = ("STATIC_TOKEN", "OAUTHBEARER", "OAUTHBEARER_AZURE_IMDS")
 _URL: Final = re.compile(r"^(https?|mock)://[^\s/?#]")
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s,]*@")

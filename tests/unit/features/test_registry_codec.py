@@ -211,6 +211,17 @@ def test_codec_goes_on_where_time_ran_out(scene: Scene) -> None:
     assert (len(rejections), attempts <= 110) == (400, True)
 
 
+@pytest.mark.parametrize("looks", [1, 3])
+def test_codec_begins_no_look_after_its_time(scene: Scene, looks: int) -> None:
+    """However many subjects there are to ask about, a slow registry does not hold the worker for longer."""
+    header = (SCHEMA_HEADER, b"\x01" + uuid.UUID(scene.registry.guid(scene.old)).bytes)
+    codec = scene.coded(frozenset(f"other-{number}" for number in range(100)))
+    scene.registry.thinks = lambda: scene.wait(PATIENCE_S / looks + 0.1)
+    with pytest.raises(SchemasUnavailable):
+        codec.decode([avro(OLD, 1)], SCHEMA, headers=lambda _row: [header])
+    assert len(scene.waits) == looks
+
+
 @pytest.mark.parametrize(
     ("subject", "kind", "schema", "said"),
     [
