@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 9092
-REGISTRY_PORT ?= 8081
+REGISTRY_PORT ?= 8085
 IMAGE ?= tidemill:dev
 PYTEST_ARGS ?=
 CONTAINER_ENGINE ?= $(shell command -v podman || command -v docker)
@@ -48,7 +48,7 @@ kafka: $(SYNCED) kafka-jars ## Run one Apache Kafka broker on PORT (9092) until 
 kafka-jars: $(SYNCED)
 	@.venv/bin/python -m tests.support.kafka_jars
 
-registry: $(SYNCED) ## Run a small schema registry on REGISTRY_PORT (8081) until Ctrl-C
+registry: $(SYNCED) ## Run a small schema registry on REGISTRY_PORT (8085) until Ctrl-C
 	@.venv/bin/python -m tests.support.registry --port $(REGISTRY_PORT)
 
 bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (a minute)

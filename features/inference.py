@@ -178,7 +178,8 @@ class _Survey:
             fields += [] if proposed is None else [proposed]
         odd = [f.source for f in fields if not _AVRO_PATH.fullmatch(f.source)]
         if odd:
-            notes.append(f"{', '.join(map(repr, odd[:5]))}: not names that Avro allows; use format json or rename them")
+            named = ", ".join(map(repr, odd[:5]))
+            notes.append(f"{named}: Avro does not allow such names; with them events must be JSON")
         return fields, notes
 
     def role_notes(self) -> list[str]:

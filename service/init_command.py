@@ -169,8 +169,8 @@ def _require_topic(settings: Settings, topic: str) -> None:
 def _refuse_unreadable(sample: Sample, topic: str, format: Format) -> None:  # noqa: A002 - the setting
     if not sample.read:
         raise UsageError(
-            f"topic {topic}: no committed record came within {READ_SECONDS:g} s; is a transaction open, or do its"
-            " records hold no value?"
+            f"topic {topic}: there is no committed record with a value to look at: its records are tombstones, or a"
+            " transaction is still open; try again when events have come"
         )
     if sample.events:
         return

@@ -108,12 +108,18 @@ def test_topics_create_registers_what_is_missing_and_then_the_doctor_is_content(
     assert f"denied   {name}.taken-value (schema)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("name", "said"), [("near", "did you mean"), ("empty", "is empty")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("near", "did you mean"), ("empty", "is empty"), ("deleted", "its records are tombstones")]
+)
 def test_init_says_of_a_topic_that_it_is_not_there_or_empty(
     kafka: KafkaCluster, name: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line, and nothing is written."""
     topic = kafka.create_topic(unique_name("cards"))
+    if name == "deleted":
+        producer = Producer(kafka.client_settings)
+        producer.produce(topic, None, key=b"k")
+        assert producer.flush(30) == 0
     asked = f"{topic}s" if name == "near" else topic
     assert run(["init", "--from-topic", asked, "--bootstrap", kafka.bootstrap_servers]) == 2
     assert said in capsys.readouterr().err

@@ -276,7 +276,7 @@ def _shown(subject: str, version: Any) -> Json:
 def main() -> int:
     """Run a registry until SIGINT or SIGTERM; end with 3 and one clear line where it cannot be started."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--port", type=int, default=8081)
+    options.add_argument("--port", type=int, default=8085)
     registry = HttpRegistry(port=options.parse_args().port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

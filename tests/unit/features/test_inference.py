@@ -183,6 +183,13 @@ def test_events_need_no_label() -> None:
     assert any("labels.inline" in note for note in inferred.notes)
 
 
+def test_a_name_that_avro_does_not_allow_is_a_feature_and_is_said() -> None:
+    """JSON takes any name; who changes the format later should know what stands in the way."""
+    inferred = infer_events([{"sku-code": 1}, {"sku-code": 2}], Roles(), origin="topic t")
+    assert [(f.name, f.source) for f in inferred.schema.fields] == [("sku_code", "sku-code")]
+    assert "'sku-code': Avro does not allow such names; with them events must be JSON" in inferred.notes
+
+
 @pytest.mark.parametrize("wrapper", ["", "payload"])
 def test_of_a_change_data_envelope_the_new_row_is_taken(wrapper: str) -> None:
     """The row before and the connector's own fields describe the log, not the event."""
