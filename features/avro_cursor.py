@@ -21,7 +21,8 @@ Bytes = npt.NDArray[np.uint8]
 TEXT_WINDOW = 32  # bytes of text looked at in one go
 MAX_WINDOWS = 8  # a longer text is looked at alone
 MAX_GATHERED_TEXT = 128  # bytes; texts that are all shorter are cut from what was gathered of each
-_PADDING = bytes(max(16, TEXT_WINDOW, MAX_GATHERED_TEXT))  # what a step may look at behind the last record's end
+_END_OF_TEXT = ord("\n")  # stands behind each gathered text, so that one split cuts them all
+_PADDING = bytes(max(16, TEXT_WINDOW, MAX_GATHERED_TEXT) + 1)  # what a step may look at behind the last record's end
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _LOW_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ONE = np.uint64(1)
@@ -183,11 +184,15 @@ class Cursor:
         """Return each text as if it were Latin-1."""
         width = int(lengths.max(initial=0))
         if width > MAX_GATHERED_TEXT:
-            text, first = self.joined.text, starts
-        else:
-            text = self.joined.bytes_at(starts, width).tobytes().decode("latin-1")
-            first = np.arange(len(starts)) * width
-        return [text[start:end] for start, end in zip(first.tolist(), (first + lengths).tolist(), strict=True)]
+            text = self.joined.text
+            return [text[start:end] for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True)]
+        block = self.joined.bytes_at(starts, width + 1).copy()
+        block[np.arange(len(starts)), lengths] = _END_OF_TEXT
+        lines = block[np.arange(width + 1) <= lengths[:, None]].tobytes().decode("latin-1").split("\n")
+        if len(lines) == len(starts) + 1:  # no text has a line end of its own
+            return lines[:-1]
+        padded, first = block.tobytes().decode("latin-1"), (np.arange(len(starts)) * (width + 1)).tolist()
+        return [padded[start : start + length] for start, length in zip(first, lengths.tolist(), strict=True)]
 
     def skip_texts(self) -> None:
         """Pass over a text in each record; the bytes must be text all the same."""

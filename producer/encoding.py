@@ -135,9 +135,9 @@ class JsonScoreEncoder:
                 lines(columns.event_ids),
                 lines(columns.event_times.tolist()),
                 lines(said.score.tolist()),
-                [predictions[at] for at in which],
+                [predictions[at] for at in which.tolist()],
                 self._probabilities(columns),
-                [sources[at] for at in topic_of],
+                [sources[at] for at in topic_of.tolist()],
                 lines(columns.partitions.tolist()),
                 lines(columns.offsets.tolist()),
                 self._passthrough(columns),
@@ -206,14 +206,14 @@ class AvroScoreEncoder:
             yield Constant(_NULL)
         else:
             names, which = _distinct(said.prediction)
-            yield Choice(np.fromiter(which, np.int64, len(which)), [_PRESENT + text(name) for name in names])
+            yield Choice(which, [_PRESENT + text(name) for name in names])
         if self._with_probabilities and said.probabilities is not None:
             yield from _map_of_doubles(columns.classes, said.probabilities)
         else:
             yield Constant(_NULL)
         same = _NULL + self._model + text(columns.model_version) + text(columns.role) + varint(columns.scored_at)
         topics, which = _distinct(columns.topics)
-        yield Choice(np.fromiter(which, np.int64, len(which)), [same + text(topic) for topic in topics])
+        yield Choice(which, [same + text(topic) for topic in topics])
         yield Varints(columns.partitions)
         yield Varints(columns.offsets)
 
@@ -231,13 +231,13 @@ def _map_of_doubles(names: Sequence[str], values: npt.NDArray[np.float64]) -> It
     yield Constant(varint(0))
 
 
-def _distinct(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+def _distinct(values: Sequence[Any]) -> tuple[list[Any], npt.NDArray[np.int64]]:
     """Return the distinct values, and for each value which of them it is."""
-    first = values[:1]
-    if first and values.count(first[0]) == len(values):  # one source topic, as a rule
-        return list(first), [0] * len(values)
+    count, first = len(values), values[:1]
+    if first and values.count(first[0]) == count:  # one source topic, as a rule
+        return list(first), np.zeros(count, dtype=np.int64)
     numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
-    return list(numbers), list(map(numbers.__getitem__, values))
+    return list(numbers), np.fromiter(map(numbers.__getitem__, values), np.int64, count)
 
 
 def _plain(value: Any) -> bytes:

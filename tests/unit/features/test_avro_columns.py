@@ -111,3 +111,13 @@ def test_a_decimal_is_rounded_once(width: int | None, unscaled: int, scale: int)
     schema = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),))
     column = AvroCodec(record(("x", logical))).decode([value] * COPIES, schema).batch.columns["x"]
     assert column.tolist() == [unscaled / 10**scale] * COPIES
+
+
+def test_texts_with_line_ends_are_cut_where_they_end() -> None:
+    """Short texts are cut apart at line ends of our own; one that has its own is cut by its length."""
+    writer = record(("id", "string"))
+    wanted = ["a", "c", "b\n", "\n", "é\nü", "\n\n"] * COPIES
+    codec = AvroCodec(record(("id", "string"), ("x", "double")))
+    values = [written(writer, {"id": text}) + bytes(8) for text in wanted]
+    schema = FeatureSchema((Field("x", FieldType.DOUBLE, "x"),), Roles(id="id"))
+    assert list(codec.decode(values, schema).batch.ids or ()) == wanted
