@@ -11,6 +11,8 @@ from consumer.replay_marks import Marks
 from producer.errors import DeliveryFailed, RecordTooLarge
 from producer.records import TopicPartition
 
+SEND_TRIES = 3  # after a refusal the client has a gap in its numbering, and fails once more before it begins anew
+
 
 class LetterLog(Protocol):
     """The dead-letter topic as a replay needs it. Single-threaded."""
@@ -65,17 +67,27 @@ def _send(log: LetterLog, book: ReplayBook, batch: RecordBatch, rows: Sequence[i
     fate = Fate.NO_ROOM
     if not draft.crowded(letters):
         fate = Fate.REFUSED
-        try:
-            log.send(letters, draft.marks(letters))
-        except RecordTooLarge:
-            pass
-        except DeliveryFailed as error:
-            if not error.record_at_fault:
-                raise
-        else:
+        if _is_sent(log, letters, draft.marks(letters)):
             return draft
     if len(rows) == 1:
         book.leave(letters[0], fate)
         return book
     middle = len(rows) // 2
     return _send(log, _send(log, book, batch, rows[:middle]), batch, rows[middle:])
+
+
+def _is_sent(log: LetterLog, letters: Sequence[Replayed], marks: Mapping[TopicPartition, Marks]) -> bool:
+    """Send letters; return False when one of them is refused."""
+    for tries_left in reversed(range(SEND_TRIES)):
+        try:
+            log.send(letters, marks)
+        except RecordTooLarge:
+            return False
+        except DeliveryFailed as error:
+            if error.record_at_fault:
+                return False
+            if not tries_left:
+                raise
+        else:
+            return True
+    return False

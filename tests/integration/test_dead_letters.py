@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -269,6 +271,20 @@ def test_group_that_another_program_commits_for_is_refused(desk: Desk) -> None:
     with pytest.raises(SourceRefused, match=r"dead-letters\[1\] cannot be read: it was written by another program"):
         desk.replay()
     assert desk.sent() == []
+
+
+def test_replay_goes_on_around_letters_that_the_broker_refuses(desk: Desk, kafka: KafkaCluster) -> None:
+    """Limits may have been lowered since: such a letter stays and is told of, all others go."""
+    desk.features = kafka.create_topic(desk.features + "-small", config={"max.message.bytes": "2000"})
+    producer = Producer(desk.conf)
+    for number in range(40):
+        found = letter(number, topic=desk.features, service=desk.name)
+        value = random.Random(number).randbytes(3_000) if number in {7, 30} else found.value
+        desk.append(producer, replace(found, value=value), partition=0)
+    assert producer.flush(30) == 0
+    books = [desk.replay(), desk.replay()]
+    assert [(book.fates[Fate.SENT], book.fates[Fate.REFUSED]) for book in books] == [(38, 2), (0, 2)]
+    assert desk.sent_values() == values(*({*range(40)} - {7, 30}))
 
 
 def test_replay_that_began_to_look_before_another_one_ended_is_not_misled(desk: Desk) -> None:
