@@ -32,10 +32,10 @@ def parse_duration(value: object) -> timedelta:
     match = _DURATION.match(str(value).strip())
     if match is None:
         raise ValueError(f"a duration needs a number and a unit (ms, s, m, h, d), for instance {_example(value)!r}")
-    result = timedelta(microseconds=round(float(match[1]) * _MICROSECONDS[match[2]]))
-    if result.days > _MAX_DAYS:
+    microseconds = float(match[1]) * _MICROSECONDS[match[2]]
+    if microseconds > _MAX_DAYS * _MICROSECONDS["d"]:
         raise ValueError(f"a duration is at most {_MAX_DAYS}d")
-    return result
+    return timedelta(microseconds=round(microseconds))
 
 
 def _example(value: object) -> str:
