@@ -17,7 +17,9 @@ def test_parse_duration_reads_every_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("bad", ["30", 30, "5 seconds", "-5s", "", None, "s", "99999999d", "9" * 12 + "d", "9" * 400 + "s"])
+@pytest.mark.parametrize(
+    "bad", ["30", 30, "5 seconds", "-5s", "", None, "s", "99999999d", "9" * 12 + "d", "9" * 400 + "s"]
+)
 def test_parse_duration_refuses_what_has_no_clear_unit(bad: object) -> None:
     """A bare number could mean anything, so it is refused."""
     with pytest.raises(ValueError, match="duration"):
