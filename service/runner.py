@@ -31,19 +31,19 @@ def run_scoring_service(service: ScoringService) -> None:
     log = structlog.stdlib.get_logger("tidemill")
     if service.score_schema is not None:
         service.score_schema.look_up()
-    service.watchdog.start()
-    service.admin.start()
-    service.champion.start()
-    log.info("Scoring service started", admin_port=service.admin.port)
-    try:
-        with signals_stop(service.worker):
+    with signals_stop(service.worker):
+        service.watchdog.start()
+        service.admin.start()
+        service.champion.start()
+        log.info("Scoring service started", admin_port=service.admin.port)
+        try:
             _wait_for_first_look(service)
             settle_process()
             service.worker.run()
-    finally:
-        service.champion.stop()
-        service.admin.stop()
-        service.watchdog.stop()
+        finally:
+            service.champion.stop()
+            service.admin.stop()
+            service.watchdog.stop()
     log.info("Scoring service stopped")
 
 

@@ -30,13 +30,15 @@ def test_every_event_is_scored_once_though_a_worker_is_killed_twice(
     before = project.tracked_files()
     steady, victim = project.start_scoring("0"), project.start_scoring("1")
     with ended(steady, victim), project.publishing(data.events, "--rate", "4000"):
-        for _ in range(2):
-            victim.wait_for_log("Partitions assigned", count=1)
+        victim.wait_for_log("Partitions assigned")
+        for life in (1, 2):
+            victim.wait_for_log("Scoring service started", count=life)
             stream.send(list(BAD) * (len(data.frame) // 200 // len(BAD) + 1))  # half a percent each time
             victim.kill()
             victim.start()
         project.wait_until_published()
         stream.wait_until_done()
+        victim.wait_for_log("Scoring service started", count=3)  # from here on it knows what SIGTERM means
         assert (steady.stop(), victim.stop()) == (0, 0)
     evidence = stream.evidence()
     planted = [record.source for record in evidence.inputs if record.value in BAD]

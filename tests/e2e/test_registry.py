@@ -58,6 +58,8 @@ def test_events_of_two_schemas_and_framings_are_scored_once_among_garbage_of_eve
         registry.start()
         lab.wait()
         stream.wait_until_done()
+        for process in (steady, victim):
+            process.wait_for_log("Scoring service started", count=2)  # from here on it knows what SIGTERM means
         assert (steady.stop(), victim.stop()) == (0, 0)
     reader = Reader(registry.url)
     evidence = what_came_out(stream, reader)
