@@ -290,7 +290,8 @@ class ScoringWorker:
             return
         self._reported_at = now
         statuses = self._source.statuses()
-        report = self._stalls.observe(statuses, now)
+        # Partitions that stand still because we wait for a schema would not move under another client either.
+        report = self._stalls.observe([] if self._lacks_schemas else statuses, now)
         self._telemetry.partitions(statuses, stalled=report.stalled, blocked=report.blocked)
         if report.stalled:
             with self._watchdog.step("restart", self._limits.step_timeout):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from consumer import worker as worker_module
 from consumer.memory import InMemorySource
+from consumer.source import PartitionStatus
 from consumer.watchdog import Watchdog
-from consumer.worker import ScoringWorker
+from consumer.worker import Limits, ScoringWorker
 from features.registry_framing import SCHEMA_HEADER, prefix_of
 from models.champion import StaticChampion
 from producer.broker import InMemoryBroker
@@ -19,10 +21,14 @@ from producer.encoding import score_record_schema
 from producer.memory import InMemorySink
 from producer.records import Headers, TopicPartition
 from service.bootstrap import build_event_codec, build_score_encoder, build_score_schema, build_worker
+from service.lag import LagTracker
 from service.schemas import build_schemas
 from service.settings import Settings, settings_from
+from tests.support.kafka import KafkaCluster
+from tests.support.kafka_scoring import KafkaBench, running, wait_until
 from tests.support.registry import LOGIN_PAGE, NO_ANSWERS, UNAVAILABLE, Answer, HttpRegistry
-from tests.support.scoring import RecordingTelemetry, live
+from tests.support.scoring import Bench, RecordingTelemetry, live, scoring_worker
+from tests.support.world import RegistryCodec
 
 EVENT = {
     "type": "record",
@@ -173,3 +179,61 @@ def test_worker_is_well_again_when_what_it_waited_for_is_not_its_own_any_more(sc
     scene.broker.join("fraud.score", frozenset({"fraud.features"}))
     rounds = [scene.worker.run_once() for _ in range(3)]
     assert (rounds, scene.worker.lacks_schemas, scene.telemetry.waiting_for) == ([0, 0, 0], False, "")
+
+
+class Looks(RecordingTelemetry):
+    """Remembers the last look at the partitions and every one that was said to stand still."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.statuses: Sequence[PartitionStatus] = ()
+        self.accused: list[TopicPartition] = []
+
+    def partitions(
+        self,
+        statuses: Sequence[PartitionStatus],
+        *,
+        stalled: Sequence[TopicPartition],
+        blocked: Sequence[TopicPartition],
+    ) -> None:
+        """Remember."""
+        self.statuses = statuses
+        self.accused += [*stalled, *blocked]
+
+
+def test_long_wait_for_a_schema_is_no_stall() -> None:
+    """A partition that waits for the registry is not accused, and its client is not thrown away."""
+    bench, looks = Bench(), Looks()
+    bench.publish(*map(float, range(20)))
+    source = InMemorySource(bench.broker, "group", ["in"])
+    worker = scoring_worker(
+        source,
+        InMemorySink(bench.broker, "worker"),
+        limits=Limits(max_records=5, linger=0.0, stall_after=2.0),
+        codec=RegistryCodec(is_away=True),
+        telemetry=looks,
+    )
+    worker._monotonic = lambda: worker._reported_at + 2.0  # two seconds from look to look
+    for _ in range(20):
+        worker.run_once()
+    assert (looks.accused, source.assignments, looks.waiting_for) == ([], 1, "schema_registry")
+
+
+@pytest.mark.kafka
+def test_lag_is_told_while_a_schema_is_waited_for(kafka: KafkaCluster) -> None:
+    """What waits is behind: an outage of the registry is seen in the lag, by alerts and by autoscaling."""
+    bench, looks = KafkaBench(kafka, partitions=1), Looks()
+    bench.publish(50)
+    bench.flush()
+    with running(bench.worker(codec=RegistryCodec(is_away=True), telemetry=looks)):
+        lag = LagTracker()
+
+        def all_behind() -> bool:
+            looks_now = lag.observe(looks.statuses, 0.0)
+            lag.forget_looks()
+            return [found.records for found in looks_now.values()] == [50]
+
+        for _ in range(3):  # and again and again, not only before the first rewind
+            looks.statuses = ()
+            wait_until(all_behind, "a look that tells of 50 records")

@@ -16,6 +16,7 @@ from consumer.kafka import KafkaSource
 from consumer.telemetry import Telemetry
 from consumer.watchdog import Watchdog
 from consumer.worker import Limits, ScoringWorker
+from features.codec import FeatureCodec
 from producer.kafka import KafkaSink
 from tests.faults.collect import collect
 from tests.faults.judge import judge
@@ -71,6 +72,7 @@ class KafkaBench:
         limits: Limits | None = None,
         member: Mapping[str, Any] | None = None,
         watchdog: Watchdog | None = None,
+        codec: FeatureCodec | None = None,
     ) -> ScoringWorker:
         """Return a worker of the group; ``slot`` makes its transactional id, ``member`` its consumer's settings."""
         chosen = Limits(max_records=200, transaction_timeout=10.0) if limits is None else limits
@@ -85,6 +87,7 @@ class KafkaBench:
             scores=self.scores,
             dead_letters=self.dead,
             limits=chosen,
+            codec=codec,
             telemetry=telemetry,
             watchdog=watchdog,
             now_ms=now_ms,
