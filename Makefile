@@ -51,7 +51,7 @@ kafka-jars: $(SYNCED)
 registry: $(SYNCED) ## Run a small schema registry on REGISTRY_PORT (8085) until Ctrl-C
 	@.venv/bin/python -m tests.support.registry --port $(REGISTRY_PORT)
 
-bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (a minute)
+bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (minutes)
 	@.venv/bin/python -m benchmarks.throughput
 
 image: ## Build the container image IMAGE (tidemill:dev) with podman or docker

@@ -1,7 +1,7 @@
 """Compare our worker with the bare client on a real broker of this machine, in interleaved pairs.
 
-    make bench                                                  three pairs of 300,000 events
-    python -m benchmarks.throughput --pairs 9 --json out.json   a figure to quote, and the raw runs
+    make bench                                                  seven pairs of 600,000 events
+    python -m benchmarks.throughput --pairs 9 --json out.json   more of them, and the raw runs
 
 Prints medians, and the ratio pair by pair; single times mean little on a shared machine.
 """
@@ -50,8 +50,8 @@ class Pair:
 def main() -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=300_000)
-    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--events", type=int, default=600_000)
+    parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--output", choices=("avro", "json"), default="avro", help="how scores are written")
     parser.add_argument("--json", type=Path, help="file for every run and the summary")
     options = parser.parse_args()

@@ -109,7 +109,7 @@ class AvroEventEncoder:
         if missing:
             raise CodecError(
                 f"the Avro schema wants {', '.join(missing[:5])}, which has no default and which the service file"
-                " does not name; name it under output.passthrough to have it written"
+                " does not name; name it under output.passthrough, and give the file a column for it"
             )
         known: dict[str, Any] = {}
         for reference in references:

@@ -158,7 +158,9 @@ class KafkaSchemaRegistry:
         try:
             return self._patience.wait_for(lambda: self._answer(ask))
         except TimeoutError as error:
-            raise SchemasUnavailable(f"the schema registry {self.url} does not answer in time: {error}") from error
+            raise SchemasUnavailable(
+                f"the schema registry {self.url} does not answer in time ({error}): is it up?"
+            ) from error
 
     def _answer(self, ask: Callable[[], _T]) -> _T | None:
         try:
@@ -342,9 +344,9 @@ def _why(error: SchemaRegistryError) -> str:
 def _trouble(error: Exception) -> str:
     kind = type(error).__name__
     if "Timeout" in kind:
-        return "does not answer in time"
+        return "does not answer in time: is it up?"
     if "Connect" in kind or "Protocol" in kind or "Network" in kind or kind in ("ReadError", "WriteError"):
-        return f"cannot be reached: {_one_line(error) or kind}"
+        return f"cannot be reached ({_one_line(error) or kind}): is it up, and is schema_registry.url right?"
     if isinstance(error, TypeError | ValueError | AttributeError | KeyError):
         return f"answers, but not as a schema registry does ({_one_line(error)}): check schema_registry.url"
     return f"cannot be asked: {kind}: {_one_line(error)}"

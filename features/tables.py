@@ -143,7 +143,9 @@ def require_columns(table: Rows, path: Path | str, *, names: Sequence[str | None
     missing = [name for name in dict.fromkeys(names) if name is not None and name not in table.columns]
     if missing:
         shown = ", ".join(table.columns[:50])
-        raise TableError(f"{path}: no column {', '.join(missing)}; there are {shown}")
+        deeper = [name for name in table.columns if name.rpartition(".")[2] in missing]
+        meant = f"; did you mean {', '.join(deeper[:3])}?" if deeper else ""
+        raise TableError(f"{path}: no column {', '.join(missing)}; there are {shown}{meant}")
 
 
 def _present_roles(schema: FeatureSchema, columns: Sequence[str]) -> FeatureSchema:

@@ -237,7 +237,10 @@ class KafkaPlainSink:
         except KafkaException as exception:
             served(lambda: self._producer.poll(0), f"look up topic {topic}")
             self._check_let_in(f"look up topic {topic}")
-            raise policy_of(error_in(exception), f"look up topic {topic}") from exception
+            policy = policy_of(error_in(exception), f"look up topic {topic}")
+            if isinstance(policy, BrokerUnreachable):
+                policy = BrokerUnreachable(f"topic {topic}: no Kafka broker answers; run 'tidemill doctor'")
+            raise policy from exception
         if found.error is not None:
             raise SinkRefused(
                 f"topic {topic}: {found.error.str()}; create it with 'tidemill topics create', "

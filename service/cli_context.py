@@ -50,6 +50,19 @@ def load(context: typer.Context, overrides: Mapping[str, str] | None = None) -> 
     return loaded.settings
 
 
+def load_quietly(context: typer.Context) -> Settings:
+    """Return the effective settings for a command that ends: the Kafka client is silent, errors speak for it.
+
+    Raises:
+        SettingsError: Anything is wrong with them.
+    """
+    from service.logs import hush_client
+
+    settings = load(context)
+    hush_client()
+    return settings
+
+
 def load_with_origins(context: typer.Context, overrides: Mapping[str, str] | None = None) -> Loaded:
     """Return the effective settings with the origin of each, and say nothing.
 

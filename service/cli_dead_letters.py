@@ -56,13 +56,13 @@ def list_letters(  # noqa: PLR0913 - each is an option
 
     Times are those of the records, which are the events' own.
     """
-    from service.cli_context import load
+    from service.cli_context import load_quietly
     from service.dead_letters import Listing
     from service.dead_letters import list_letters as act
 
     wanted = _filter(reason, stage, since, until)
     listing = Listing(wanted, limit, as_json=as_json, only_summary=summary, width=_width())
-    act(load(context), listing, show=typer.echo)
+    act(load_quietly(context), listing, show=typer.echo)
 
 
 def show(
@@ -75,10 +75,10 @@ def show(
     """Show everything about one dead letter: where it came from, why it is one, its headers, its value decoded."""
     import msgspec
 
-    from service.cli_context import load
+    from service.cli_context import load_quietly
     from service.dead_letters import find_letter, write_raw
 
-    letter = find_letter(load(context), place)
+    letter = find_letter(load_quietly(context), place)
     for line in [msgspec.json.encode(letter.as_json()).decode()] if as_json else letter.lines():
         typer.echo(line)
     if raw is not None:
@@ -110,11 +110,11 @@ def replay(  # noqa: PLR0913 - each is an option
     it is not sent again by the same run.
     """
     from consumer.replay import ReplayRules
-    from service.cli_context import load
+    from service.cli_context import load_quietly
     from service.dead_letters import rehearse, replay_letters
     from service.errors import UsageError
 
-    settings = load(context)
+    settings = load_quietly(context)
     if to == settings.topics.dead_letters:
         raise UsageError(f"--to: {to} is where the letters are")
     rules = ReplayRules(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -35,10 +36,10 @@ def publish(
     Running it twice publishes every event twice. Rows that are not events are reported by line number
     and left out; the exit code is then 1.
     """
-    from service.cli_context import load
+    from service.cli_context import load_quietly
     from service.stream_commands import publish_file
 
-    refused = publish_file(load(context), file, rate=rate, say=lambda line: typer.echo(line, err=True))
+    refused = publish_file(load_quietly(context), file, rate=rate, say=lambda line: typer.echo(line, err=True))
     raise typer.Exit(1 if refused else 0)
 
 
@@ -50,12 +51,14 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Print records as they are committed, until Ctrl-C or the limit."""
-    from service.cli_context import load
+    from service.cli_context import load_quietly
     from service.stream_commands import follow
     from service.tail_view import json_line, text_line
 
-    settings = load(context)
+    settings = load_quietly(context)
     line = json_line if as_json else text_line
+    if not from_beginning and sys.stderr.isatty():
+        typer.echo("waiting for new records; --from-beginning shows what is there", err=True)
     follow(
         settings,
         stream.value,

@@ -82,6 +82,11 @@ def client_logger() -> logging.Logger:
     return logger
 
 
+def hush_client() -> None:
+    """Let the Kafka client say nothing: what goes wrong in a command is told once, as its error."""
+    logging.getLogger(CLIENT_LOGGER).setLevel(logging.CRITICAL)
+
+
 def _renderers(format: LogFormat, out: TextIO | _Stderr) -> list[Processor]:  # noqa: A002 - the name of the setting
     is_terminal = out.isatty()
     if format is LogFormat.JSON or (format is LogFormat.AUTO and not is_terminal):

@@ -132,6 +132,7 @@ REFUSED_FILES: list[tuple[str, bytes]] = [
     ("separated by semicolons", b"x;s\n1;a\n"),
     ("separated by tabs", b"x\ts\n1\ta\n"),
     ("no column s; there are x, y", b"x,y\n1,2\n"),
+    ("no column s; there are x, after.s; did you mean after.s?", b"x,after.s\n1,2\n"),
     ("line 3: a quote is opened and not closed", b'x,s\n1,a\n2,"b\n3,c\n'),
     ("line 2: a quote is opened and not closed", b'x,s\n2,"' + b"b\n" * 100_000),
     ("the header cannot be read", b"x,\0s\n1,a\n"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,14 @@ def test_run_is_quiet_about_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys
 def test_shared_options_first_moves_only_the_shared_ones(given: list[str], expected: list[str]) -> None:
     """People write ``-c`` on either side of the command."""
     assert shared_options_first(given) == expected
+
+
+def test_publish_without_a_broker_says_so_in_one_line(tmp_path: Path) -> None:
+    """The client's own complaints are not shown beside the error, which says what to do."""
+    fields = [{"name": "x", "type": "double"}]
+    data = {"name": "fraud", "kafka": {"bootstrap.servers": "127.0.0.1:1"}, "features": {"id": "i", "fields": fields}}
+    (tmp_path / "tidemill.yaml").write_text(json.dumps(data))
+    (tmp_path / "events.csv").write_text("i,x\na,1\n")
+    done = tidemill("publish", "events.csv", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "error: topic fraud.features: no Kafka broker answers; run 'tidemill doctor'\n"
