@@ -16,6 +16,7 @@ from features.rejection import Reason, Rejection, Stage
 from producer.dead_letters import REPLAYS_HEADER, TRUNCATED_HEADER, TRUNCATED_VALUE_BYTES, dead_letter_headers
 from producer.encoding import ScoreColumns, ScoreEncoder
 from producer.records import Headers, RecordColumns
+from producer.runs import EncodedInRuns
 
 TRACE_HEADERS = frozenset({"traceparent", "tracestate"})  # W3C trace context follows the event into its score
 
@@ -138,7 +139,7 @@ class Outbox:
         kept = value[:TRUNCATED_VALUE_BYTES]
         return Letter(row, self._dead_letters_topic, None, kept, self._now_ms(), headers, rejection.reason)
 
-    def _encode(self, batch: RecordBatch, scored: ScoredBatch) -> list[bytes]:
+    def _encode(self, batch: RecordBatch, scored: ScoredBatch) -> Sequence[bytes]:
         features, rows = scored.features, scored.features.rows
         topics = batch.topics if len(rows) == len(batch) else [batch.topics[row] for row in rows.tolist()]
         partitions, offsets = batch.partitions[rows], batch.offsets[rows]
@@ -146,7 +147,8 @@ class Outbox:
         if ids is None:
             located = zip(topics, partitions.tolist(), offsets.tolist(), strict=True)
             ids = [f"{topic}/{partition}/{offset}" for topic, partition, offset in located]
-        return self._encoder.encode(
+        return EncodedInRuns(
+            self._encoder,
             ScoreColumns(
                 event_ids=ids,
                 event_times=batch.timestamps_ms[rows] if features.times is None else features.times,
@@ -159,7 +161,7 @@ class Outbox:
                 partitions=partitions,
                 offsets=offsets,
                 passthrough=features.passthrough or {},
-            )
+            ),
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -47,6 +47,24 @@ class ScoreColumns:
     partitions: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     passthrough: Mapping[str, Sequence[Any]]
+
+    def part(self, records: slice) -> ScoreColumns:
+        """Return what they say of some of the records."""
+        said = self.scores
+        return replace(
+            self,
+            event_ids=self.event_ids[records],
+            event_times=self.event_times[records],
+            scores=Scores(
+                score=said.score[records],
+                prediction=None if said.prediction is None else said.prediction[records],
+                probabilities=None if said.probabilities is None else said.probabilities[records],
+            ),
+            topics=self.topics[records],
+            partitions=self.partitions[records],
+            offsets=self.offsets[records],
+            passthrough={name: values[records] for name, values in self.passthrough.items()},
+        )
 
 
 class ScoreEncoder(Protocol):

@@ -41,6 +41,7 @@ def configure_logs(
     Raises:
         ValueError: No such level.
     """
+    logging.getLogger(CLIENT_LOGGER).setLevel(logging.NOTSET)
     out: TextIO | _Stderr = _Stderr() if stream is None else stream
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 
-from service.logs import LogFormat, Repeats, client_logger, configure_logs
+from service.logs import LogFormat, Repeats, client_logger, configure_logs, hush_client
 
 
 class Terminal(io.StringIO):
@@ -80,6 +80,18 @@ def test_client_logger_says_the_same_once() -> None:
         client_logger().error("%s: refused (after %sms in state CONNECT)", "broker-down", attempt)
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line)["event"] == "broker-down: refused (after 0ms in state CONNECT)"
+
+
+def test_client_is_silent_until_logs_are_set_up_again() -> None:
+    """A command that ends says by itself what went wrong; a service after it in the process is heard again."""
+    stream = io.StringIO()
+    configure_logs(LogFormat.JSON, stream=stream)
+    hush_client()
+    client_logger().error("the broker is down")
+    assert stream.getvalue() == ""
+    configure_logs(LogFormat.JSON, stream=stream)
+    client_logger().error("the broker is still down")
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_logs_keep_an_exception_on_its_line() -> None:
