@@ -1,20 +1,23 @@
 """The limit: the bare client in a transactional loop that looks at nothing and decides nothing.
 
 Polls one record, drains what is there within the same bounds as the worker, produces one constant record of
-the size of a score for each, and commits records and offsets together. No decoding, no model, no look at a
-message. Prints one JSON line. Run by ``benchmarks.throughput``, in a process of its own.
+the size of a score for each (``keyed``: with a key and a timestamp, as a score has them), and commits records
+and offsets together. No decoding, no model, no look at a message. Prints one JSON line. Run by
+``benchmarks.throughput``, in a process of its own.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
+from itertools import cycle, islice
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from confluent_kafka import Consumer, Producer
 
+from benchmarks.project import FIRST_EVENT_MS, KEYS
 from benchmarks.run import Clock, Order, Run, order_from
 from models.base import Scores
 from producer.encoding import ScoreColumns
@@ -42,6 +45,7 @@ def main(order: Order) -> Run:
     consumer.subscribe(list(settings.topics.features))
     gc.freeze()  # a bare loop has no modules of ours for the collector to walk
     done, clock = 0, Clock()
+    keys = cycle([str(number).encode() for number in range(KEYS)])
     while done < order.events:
         messages = consumer.consume(1, 1.0)
         if not messages:
@@ -50,8 +54,12 @@ def main(order: Order) -> Run:
         messages += consumer.consume(most - 1, linger)
         producer.begin_transaction()
         produce = producer.produce
-        for _ in messages:
-            produce(target, constant)
+        if order.keyed:
+            for key in islice(keys, len(messages)):
+                produce(target, constant, key, -1, None, None, FIRST_EVENT_MS)
+        else:
+            for _ in messages:
+                produce(target, constant)
         producer.send_offsets_to_transaction(
             consumer.position(consumer.assignment()), consumer.consumer_group_metadata()
         )

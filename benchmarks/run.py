@@ -18,12 +18,14 @@ class Order:
         group: Consumer group and transactional id, new for every run.
         target: Topic of the records that come out.
         events: How many records are on the input topic.
+        keyed: Whether the limit's records carry a key and a timestamp, as scores do.
     """
 
     config: str
     group: str
     target: str
     events: int
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=600_000)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--output", choices=("avro", "json"), default="avro", help="how scores are written")
+    parser.add_argument(
+        "--keyed", action="store_true", help="give the limit's records a key and a timestamp, as ours have"
+    )
     parser.add_argument("--json", type=Path, help="file for every run and the summary")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as name:
@@ -63,7 +66,7 @@ def main() -> None:
 
             def run_one(contender: str, target: str) -> Run:
                 kafka.create_topic(target, partitions=PARTITIONS)
-                return run_contender(contender, Order(str(config), target, target, options.events))
+                return run_contender(contender, Order(str(config), target, target, options.events, options.keyed))
 
             run_one("limit", "bench.warm-up")  # the broker's first records are its slowest
             pairs = [run_pair(run_one, number) for number in range(options.pairs)]
