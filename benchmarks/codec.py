@@ -26,6 +26,7 @@ from rich.table import Table
 from features import avro_codec
 from features.avro_codec import AvroCodec
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
+from service.process import settle_process
 
 EVENTS = 10_000
 ROUNDS = 7
@@ -161,7 +162,8 @@ def contenders(case: Case) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print, in a process that is set up as one that scores."""
+    settle_process()
     rng = np.random.default_rng(0)
     table = Table(title=f"CPU microseconds an event, batches of {EVENTS:,}", title_justify="left")
     cases = [doubles(rng), nullable(rng, 0.0), nullable(rng, 0.1), payment(rng)]
