@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.damage import DamageWatch, damage_line
 from consumer.errors import OffsetsLost, PollFailed, SourceRefused
-from consumer.messages import columns_of
+from consumer.messages import columns_of, place_of
 from consumer.records import RecordBatch
 from consumer.slices import next_slice
 from consumer.source import PartitionStatus
@@ -221,12 +221,12 @@ class KafkaSource:
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # Placed at the next poll: here there may be records in hand that a failure would lose.
-                self._unplaced.add(_place_of(message))
+                self._unplaced.add(place_of(message))
             elif error.code() in REFUSED or error.fatal():
                 raise SourceRefused(f"reading {message.topic() or 'the group'}: {error.str()} ({error.name()})")
             elif error.code() in DAMAGED:
                 # Tried again at the next poll: what came before it may be in hand, and is to be dealt with first.
-                self._damage.found(_place_of(message), message.offset() or 0)
+                self._damage.found(place_of(message), message.offset() or 0)
                 self._damage_detail = error.str() + DAMAGED[error.code()]
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
@@ -306,11 +306,11 @@ class KafkaSource:
     def _kept(self, messages: list[Message]) -> RecordBatch | None:
         """Return the records of partitions that are still ours, in front of any damage, and note what was delivered."""
         if self._damage.ahead:
-            messages = [m for m in messages if not self._damage.is_behind(_place_of(m), m.offset() or 0)]
+            messages = [m for m in messages if not self._damage.is_behind(place_of(m), m.offset() or 0)]
         topic = self._topics[0] if len(self._topics) == 1 else None
         batch = columns_of(messages, topic=topic)
         if batch is not None and not batch.last_rows().keys() <= self._owned:
-            batch = columns_of([m for m in messages if _place_of(m) in self._owned], topic=topic)
+            batch = columns_of([m for m in messages if place_of(m) in self._owned], topic=topic)
         if batch is None:
             return None
         for at, row in batch.last_rows().items():
@@ -373,10 +373,6 @@ class KafkaSource:
                 at = TopicPartition(topic, int(number))
                 if at in self._owned:
                     yield at, partition
-
-
-def _place_of(message: Message) -> TopicPartition:
-    return TopicPartition(message.topic() or "", message.partition() or 0)
 
 
 def _check_in_log(placed: Mapping[TopicPartition, tuple[int, int, int]]) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.errors import ConsumerError, SourceRefused, SourceUnreachable
 from consumer.kafka import COMMITTED_TIMEOUT_S, DAMAGED, REFUSED
-from consumer.messages import columns_of
+from consumer.messages import columns_of, place_of
 from consumer.records import RecordBatch
 from consumer.slices import next_slice
 from producer.records import TopicPartition
@@ -151,7 +151,7 @@ class KafkaSnapshot:
         messages = self._client.consume(count, timeout)
         found = []
         for message in _good(messages):
-            at, offset = TopicPartition(message.topic() or "", message.partition() or 0), message.offset() or 0
+            at, offset = place_of(message), message.offset() or 0
             if offset < self.ends[at][1]:
                 found.append(message)
             if offset + 1 >= self.ends[at][1]:
@@ -204,7 +204,7 @@ def _good(messages: Sequence[Message]) -> list[Message]:
 def _ended(messages: Sequence[Message]) -> set[TopicPartition]:
     """Return the partitions of which the client says that there is no more."""
     return {
-        TopicPartition(message.topic() or "", message.partition() or 0)
+        place_of(message)
         for message in messages
         if (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF
     }

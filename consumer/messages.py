@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from consumer.records import RecordBatch
-from producer.records import Headers
+from producer.records import Headers, TopicPartition
 
 
 class ClientMessage(Protocol):
@@ -74,9 +74,9 @@ def columns_of(messages: Sequence[ClientMessage], *, topic: str | None = None) -
     )
 
 
-def headers_of(message: ClientMessage) -> Headers:
-    """Return the headers of a message, none when they cannot be read."""
-    return _headers_of([message])[0] or ()
+def place_of(message: ClientMessage) -> TopicPartition:
+    """Return the partition a message is from."""
+    return TopicPartition(message.topic() or "", message.partition() or 0)
 
 
 def _headers_of(messages: Sequence[ClientMessage]) -> list[Headers | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from features.avro_columns import ColumnReader
 from features.avro_cursor import Longs
-from features.avro_reader import build_reader
+from features.avro_reader import MalformedAvro, build_reader, read_whole
 from features.avro_types import load_writer_schema
 from features.batch import Decoded
 from features.codec import HeadersOf
@@ -112,15 +111,10 @@ class AvroCodec:
 
     def _event(self, value: bytes) -> dict[str, Any] | Problem:
         try:
-            event, end = self._read(value, 0)
-        except (IndexError, struct.error):
-            return Problem(Reason.UNDECODABLE, "not Avro of the writer schema: the bytes end too early")
-        except Exception as error:  # whatever it is, it is this record's alone
-            return Problem(Reason.UNDECODABLE, f"not Avro of the writer schema: {error}")
-        if end != len(value):
-            return Problem(Reason.UNDECODABLE, f"not Avro of the writer schema: {len(value) - end} bytes are left over")
-        fields: dict[str, Any] = event
-        return fields
+            event: dict[str, Any] = read_whole(self._read, value)
+        except MalformedAvro as error:
+            return Problem(Reason.UNDECODABLE, str(error))
+        return event
 
 
 def _lengths(values: Sequence[bytes | None]) -> Longs:

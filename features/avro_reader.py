@@ -98,6 +98,23 @@ def _read_float(data: bytes, at: int) -> tuple[float, int]:
     return _unpack_float(data, at)[0], at + 4
 
 
+def read_whole(read: Reader, data: bytes) -> Any:
+    """Return what the bytes say, used up to the last one.
+
+    Raises:
+        MalformedAvro: They are not what the writer schema says; whatever it is, it is theirs alone.
+    """
+    try:
+        found, end = read(data, 0)
+    except (IndexError, struct.error):
+        raise MalformedAvro("not Avro of the writer schema: the bytes end too early") from None
+    except Exception as error:
+        raise MalformedAvro(f"not Avro of the writer schema: {error}") from error
+    if end != len(data):
+        raise MalformedAvro(f"not Avro of the writer schema: {len(data) - end} bytes are left over")
+    return found
+
+
 _PRIMITIVES: dict[str, Reader] = {
     "null": _read_null,
     "boolean": _read_boolean,

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 AVRO = "AVRO"
+VALUE_SUFFIX = "-value"
+
+
+def value_subject(topic: str) -> str:
+    """Return the subject of what is on a topic, as writers name it unless they were told another way.
+
+    >>> value_subject("payments")
+    'payments-value'
+    """
+    return f"{topic}{VALUE_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)

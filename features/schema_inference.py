@@ -96,9 +96,14 @@ def infer_schema(
 def _require(path: str | None, leaves: Mapping[str, Leaf], origin: str) -> None:
     if path is None or path in leaves:
         return
-    near = get_close_matches(path, leaves, n=3) or [known for known in leaves if known.endswith(f".{path}")][:3]
+    near = meant_by(path, leaves)
     there = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(list(leaves)[:50])}"
     raise TableError(f"{origin}: no value at {path!r}; {there}")
+
+
+def meant_by(path: str, leaves: Mapping[str, Leaf]) -> list[str]:
+    """Return the paths, the likeliest first, that somebody may have meant by one that is not there."""
+    return get_close_matches(path, leaves, n=3) or [known for known in leaves if known.endswith(f".{path}")][:3]
 
 
 def _require_instant(path: str | None, leaves: Mapping[str, Leaf], origin: str) -> None:

@@ -26,7 +26,6 @@ from features.schema import FieldType
 MAX_EXACT = 2**53  # beyond it neighbouring integers share one double
 INT_BOUNDS = (-(2**31), 2**31 - 1)
 LONG_BOUNDS = (-(2**63), 2**63 - 1)
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 MAX_QUOTED_CHARS = 60  # enough to recognise a value, too little to copy a record into a header
 MAX_PRINTED_BITS = 1_024  # printing an integer costs the square of its length
 

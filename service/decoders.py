@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
-from features.avro_reader import Reader, build_reader
+from features.avro_reader import Reader, build_reader, read_whole
 from features.avro_schema import feature_record_schema
 from features.avro_types import load_writer_schema
 from features.errors import CodecError
@@ -73,7 +72,7 @@ def bare_avro(schema: Mapping[str, Any]) -> Decode:
     """
     parsed, named = load_writer_schema(schema)
     read = build_reader(parsed, named)
-    return lambda value, _headers: read_whole(read, value)
+    return lambda value, _headers: _shown(read, value)
 
 
 class RegistryDecoder:
@@ -92,7 +91,7 @@ class RegistryDecoder:
         name, body = framed(value, headers)
         if name not in self._readers:
             self._readers[name] = self._reader(name)
-        return read_whole(self._readers[name], body)
+        return _shown(self._readers[name], body)
 
     def _reader(self, name: SchemaKey) -> Reader:
         try:
@@ -104,17 +103,9 @@ class RegistryDecoder:
             raise ValueError(f"schema {name} cannot be decoded by: {error}") from error
 
 
-def read_whole(read: Reader, value: bytes) -> Any:
-    """Return what the bytes say, used up to the last one."""
-    try:
-        found, end = read(value, 0)
-    except (IndexError, struct.error):
-        raise ValueError("not Avro of the writer schema: the bytes end too early") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not Avro of the writer schema: {error}") from error
-    if end != len(value):
-        raise ValueError(f"not Avro of the writer schema: {len(value) - end} bytes are left over")
-    shown = plain(found)
+def _shown(read: Reader, value: bytes) -> Any:
+    """Return what the bytes say, as every output can say it."""
+    shown = plain(read_whole(read, value))
     if isinstance(shown, Problem):
         raise ValueError(shown.detail)  # noqa: TRY004 - a value that is nested too deeply, not a wrong argument
     return shown

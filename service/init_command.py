@@ -12,7 +12,7 @@ from typing import Final
 from consumer.kafka_reader import KafkaSnapshot
 from features.errors import CodecError
 from features.inference import Inferred, infer, infer_events
-from features.registry import SchemaRegistry
+from features.registry import VALUE_SUFFIX, SchemaRegistry, value_subject
 from features.schema import Roles
 from features.schema_inference import infer_schema
 from service.clients import admin_conf, consumer_conf
@@ -26,7 +26,6 @@ from service.service_file import Format, Place, name_from
 from service.settings import Settings
 from service.topic_sample import Record, Sample, decode_sample, take_records
 
-VALUE: Final = "-value"  # what a subject is called beyond its topic, unless its users chose another way
 READ_SECONDS: Final = 10.0
 READ_RECORDS: Final = 500
 READ_BYTES: Final = 16 * 1024 * 1024
@@ -84,7 +83,7 @@ def from_subject(subject: str, roles: Roles, *, clients: Clients, lengths: Mappi
         inferred = infer_schema(found.schema, roles, origin=origin, lengths=lengths)
     except CodecError as error:
         raise CodecError(f"{origin}: {error}; 'init --from-topic' looks at the records of a topic instead") from error
-    topic = subject.removesuffix(VALUE)
+    topic = subject.removesuffix(VALUE_SUFFIX)
     notes = list(clients.notes)
     subjects: tuple[str, ...] = ()
     if topic == subject:
@@ -116,7 +115,7 @@ def from_topic(topic: str, roles: Roles, *, clients: Clients, format: Format | N
     _refuse_unreadable(sample, topic, chosen)
     inferred = infer_events(sample.events, roles, origin=f"topic {topic}")
     notes = [*clients.notes, *sample.notes()]
-    subjects = () if registry is None else _subjects(registry, sample.schemas, default=f"{topic}{VALUE}")
+    subjects = () if registry is None else _subjects(registry, sample.schemas, default=value_subject(topic))
     if subjects:
         notes.append(f"their schemas are registered under {', '.join(subjects)}: named in features.subjects")
     place = Place(clients.kafka, clients.registry, topic, subjects)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from features.errors import CodecError, SchemaIncompatible, SchemasUnavailable
-from features.registry import SchemaRegistry, SubjectVersion
+from features.registry import SchemaRegistry, SubjectVersion, value_subject
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy
-from features.schema_inference import Leaf, leaves_of
+from features.schema_inference import Leaf, leaves_of, meant_by
 from service.checks import Check, Status
 from service.schemas import score_schema_text
 from service.settings import Settings
@@ -43,7 +42,7 @@ def unavailable(error: SchemasUnavailable) -> Check:
 def _subjects(settings: Settings) -> list[str]:
     """Return the subjects that events are looked for under; where any will do, those called as the topics are."""
     allowed = settings.allowed_subjects
-    return sorted(allowed) if allowed is not None else [f"{topic}-value" for topic in settings.topics.features]
+    return sorted(allowed) if allowed is not None else list(map(value_subject, settings.topics.features))
 
 
 def _events(settings: Settings, registry: SchemaRegistry, subject: str) -> Iterator[Check]:
@@ -124,7 +123,7 @@ def _may_be_null(field: Field, leaves: Mapping[str, Leaf]) -> bool:
 
 
 def _not_there(path: str, leaves: Mapping[str, Leaf]) -> str:
-    near = get_close_matches(path, leaves, n=1) or [known for known in leaves if known.endswith(f".{path}")][:1]
+    near = meant_by(path, leaves)
     return f"there is no {path!r} in it" + (f"; did you mean {near[0]!r}?" if near else "")
 
 

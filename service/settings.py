@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from features.errors import SchemaError
+from features.registry import value_subject
 from features.schema import FeatureSchema, Roles
 from producer.encoding import RESERVED_FIELDS
 from service.errors import SettingsError
@@ -157,13 +158,13 @@ class Settings(Section):
         """Return the subjects that an event's schema may be registered under; None: any."""
         subjects = self.features.subjects
         if subjects is None:
-            return frozenset(f"{topic}-value" for topic in self.topics.features)
+            return frozenset(map(value_subject, self.topics.features))
         return None if subjects == ("any",) else frozenset(subjects)
 
     @property
     def scores_subject(self) -> str:
         """Return the subject that the schema of the scores is registered under."""
-        return f"{self.topics.scores}-value"
+        return value_subject(self.topics.scores)
 
     def flat(self) -> dict[str, Any]:
         """Return every effective value by its dotted path, secrets and all, in the order of the file."""

@@ -11,7 +11,7 @@ from features.encoding import AvroEventEncoder, EventEncoder
 from features.errors import CodecError, EncodeError
 from features.paths import split, value_at
 from features.registered import texts_of
-from features.registry import SchemaRegistry
+from features.registry import SchemaRegistry, value_subject
 from features.registry_framing import prefix_of
 from features.rejection import Problem, Reason
 from features.rows import LineProblem
@@ -88,7 +88,7 @@ def publish_encoder(settings: Settings, registry: SchemaRegistry | None) -> Even
 
 def publish_subject(settings: Settings) -> str:
     """Return the subject whose schema events are written by."""
-    usual = f"{settings.topics.features[0]}-value"
+    usual = value_subject(settings.topics.features[0])
     allowed = settings.allowed_subjects
     return usual if allowed is None or usual in allowed else min(allowed)
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from features.avro_schema import feature_record_schema
 from features.errors import SchemaIncompatible
-from features.registry import SchemaRegistry
+from features.registry import SchemaRegistry, value_subject
 from service.cluster import Denied, TopicFacts
 from service.schemas import score_schema_text
 from service.settings import Settings
@@ -93,7 +93,7 @@ def register_schemas(settings: Settings, registry: SchemaRegistry) -> list[Topic
     outcomes: list[TopicOutcome] = []
     allowed = settings.allowed_subjects
     for topic in settings.topics.features if settings.features.format == "avro" else ():
-        subject = f"{topic}-value"
+        subject = value_subject(topic)
         found = registry.latest(subject)
         if found is not None:
             outcomes.append(TopicOutcome(subject, SCHEMA, "exists", f"version {found.version}, id {found.id}"))

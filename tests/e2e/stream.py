@@ -13,7 +13,7 @@ from confluent_kafka import Message, Producer
 
 from producer.encoding import score_record_schema
 from tests.e2e.project import wait_until
-from tests.faults.collect import collect, committed_offsets, end_of_data, source_in_json
+from tests.faults.collect import SourceOf, collect, committed_offsets, end_of_data, source_in_json
 from tests.faults.judge import Evidence, Source
 from tests.support.kafka import KafkaCluster
 
@@ -56,15 +56,15 @@ class Stream:
 
         wait_until(is_done, what=f"all of {self.features} committed", timeout=SETTLE_TIMEOUT_S)
 
-    def evidence(self) -> Evidence:
-        """Return everything that went in and came out."""
+    def evidence(self, score_source: SourceOf | None = None) -> Evidence:
+        """Return everything that went in and came out; ``score_source`` reads scores that are written otherwise."""
         return collect(
             self.kafka.client_settings,
             group=f"{self.name}.score",
             inputs=[self.features],
             scores=f"{self.name}.scores",
             dead_letters=f"{self.name}.dead-letters",
-            score_source=source_in_json if self.form == "json" else self._source_in_avro,
+            score_source=score_source or (source_in_json if self.form == "json" else self._source_in_avro),
         )
 
     @property

@@ -11,15 +11,14 @@ import pytest
 from confluent_kafka import Message
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from consumer.messages import headers_of
 from tests.e2e.data import breast_cancer
 from tests.e2e.offline import assert_equal_offline
 from tests.e2e.project import Project, ended, wait_until
 from tests.e2e.registry_events import Lab
 from tests.e2e.services import PARTITIONS
 from tests.e2e.stream import Stream
-from tests.faults.collect import collect, read_all, source_in_headers
-from tests.faults.judge import Evidence, Source, judge
+from tests.faults.collect import headers_of, read_all, source_in_headers
+from tests.faults.judge import Source, judge
 from tests.support.kafka import KafkaCluster
 from tests.support.registry import HttpRegistry
 
@@ -62,7 +61,7 @@ def test_events_of_two_schemas_and_framings_are_scored_once_among_garbage_of_eve
             process.wait_for_log("Scoring service started", count=2)  # from here on it knows what SIGTERM means
         assert (steady.stop(), victim.stop()) == (0, 0)
     reader = Reader(registry.url)
-    evidence = what_came_out(stream, reader)
+    evidence = stream.evidence(reader.source)
     assert not judge(evidence, expected_dead=list(lab.planted)).violations
     assert reasons(stream) == lab.planted
     assert len(set(lab.planted.values())) >= 6
@@ -109,18 +108,6 @@ class Reader:
         """Return the source coordinates of a score."""
         score = self.decode(message.value() or b"")
         return Source(score["source_topic"], score["source_partition"], score["source_offset"])
-
-
-def what_came_out(stream: Stream, reader: Reader) -> Evidence:
-    """Return everything that went in and came out."""
-    return collect(
-        stream.kafka.client_settings,
-        group=f"{stream.name}.score",
-        inputs=[stream.features],
-        scores=f"{stream.name}.scores",
-        dead_letters=f"{stream.name}.dead-letters",
-        score_source=reader.source,
-    )
 
 
 def reasons(stream: Stream) -> dict[Source, str]:

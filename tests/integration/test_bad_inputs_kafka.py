@@ -11,10 +11,9 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from consumer.errors import SourceRefused
-from consumer.messages import headers_of
 from consumer.worker import Limits
 from producer.dead_letters import MAX_ORIGINAL_HEADERS, REASON_HEADER, TRUNCATED_HEADER, TRUNCATED_VALUE_BYTES
-from tests.faults.collect import read_all
+from tests.faults.collect import headers_of, read_all
 from tests.support.kafka import KafkaCluster
 from tests.support.kafka_batch import append
 from tests.support.kafka_scoring import KafkaBench, Running, now_ms, running, wait_until

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import IdentityTaken
-from consumer.messages import headers_of
 from consumer.worker import Limits
-from tests.faults.collect import read_all
+from tests.faults.collect import headers_of, read_all
 from tests.support.kafka import KafkaCluster
 from tests.support.kafka_scoring import KafkaBench, Running, running, wait_until
 from tests.support.scoring import RecordingTelemetry

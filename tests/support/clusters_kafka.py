@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.kafka import KafkaSource
-from consumer.messages import headers_of
 from producer.kafka import KafkaPlainSink, KafkaSink
 from producer.records import TopicPartition
+from tests.faults.collect import headers_of
 from tests.support.clusters import PATIENCE_S, Stored, until
 from tests.support.kafka import KafkaCluster, unique_name
 

@@ -6,6 +6,8 @@ import socket
 import struct
 from collections.abc import Sequence
 
+from producer.avro_layout import varint  # records are made of the same numbers
+
 PRODUCE, PRODUCE_VERSION = 0, 3
 MAGIC = 2
 CASTAGNOLI = 0x82F63B78
@@ -45,16 +47,6 @@ def record_batch(value: bytes, headers: Sequence[tuple[bytes, bytes]], timestamp
     checked = struct.pack(">hiqqqhii", 0, 0, timestamp_ms, timestamp_ms, -1, -1, -1, 1) + record
     summed = struct.pack(">ibI", -1, MAGIC, crc32c(checked)) + checked
     return struct.pack(">qi", 0, len(summed)) + summed
-
-
-def varint(number: int) -> bytes:
-    """Return an integer as a record holds it."""
-    left = (number << 1) ^ (number >> 63)
-    written = bytearray()
-    while left > 0x7F:
-        written.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*written, left])
 
 
 def crc32c(content: bytes) -> int:

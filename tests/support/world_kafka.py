@@ -12,12 +12,12 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from consumer.kafka import KafkaSource
-from consumer.messages import headers_of
 from consumer.source import RecordSource
 from consumer.worker import Limits
 from producer.broker_faults import Call
 from producer.kafka import KafkaSink
 from producer.sink import RecordSink
+from tests.faults.collect import headers_of
 from tests.faults.judge import Evidence, InputRecord, OutputRecord, Source, judge
 from tests.support.kafka import KafkaCluster, unique_name
 from tests.support.kafka_scoring import MEMBER, PATIENCE_S, QUICK, now_ms, wait_until

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 from features.rejection import Reason
+from producer.avro_layout import varint
 from tests.contract.bad_inputs.case import SCORED, Case
 
 WRITER: dict[str, Any] = {
@@ -33,16 +34,6 @@ BOMB: dict[str, Any] = {
     "name": "Bomb",
     "fields": [{"name": "x", "type": "double"}, {"name": "all", "type": {"type": "array", "items": "null"}}],
 }
-
-
-def varint(number: int) -> bytes:
-    """Return an integer as Avro writes it."""
-    left = (number << 1) ^ (number >> 63)
-    written = bytearray()
-    while left > 0x7F:
-        written.append(left & 0x7F | 0x80)
-        left >>= 7
-    return bytes([*written, left])
 
 
 def text(content: bytes) -> bytes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy, Roles
-from features.values import FLOAT32_MAX, INT_BOUNDS, LONG_BOUNDS
+from features.values import INT_BOUNDS, LONG_BOUNDS
 
 SCHEMA = FeatureSchema(
     (
@@ -24,6 +25,7 @@ SCHEMA = FeatureSchema(
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 doubles = st.floats(allow_nan=False, allow_infinity=False)
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 narrow_floats = st.floats(min_value=-FLOAT32_MAX, max_value=FLOAT32_MAX, width=32)
 
 
