@@ -24,6 +24,7 @@ from service.settings_registry import RegistrySettings, hide_userinfo, registry_
 from service.settings_sections import (
     AdminSettings,
     BatchSettings,
+    BufferSettings,
     Delivery,
     FeaturesSettings,
     GroupsSettings,
@@ -80,6 +81,7 @@ class Settings(Section):
     transactional_id_prefix: Annotated[str, Field(min_length=1, max_length=200)]
     """Beginning of every transactional id; default: the service's name."""
     model: ModelSettings
+    buffer: BufferSettings = Field(default_factory=BufferSettings)
     validation: ValidationSettings = Field(default_factory=ValidationSettings)
     promotion: PromotionSettings
     admin: AdminSettings = Field(default_factory=AdminSettings)

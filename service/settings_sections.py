@@ -50,6 +50,8 @@ class GroupsSettings(Section):
     """Group of the scoring workers; default <name>.score."""
     replay: Text
     """Group without members that remembers which dead letters were sent again; default <name>.replay."""
+    buffer: Text
+    """Group of the buffering workers; default <name>.buffer. Its offsets show lag; the true ones are in the tables."""
 
 
 class TopicsSettings(Section):
@@ -61,6 +63,10 @@ class TopicsSettings(Section):
     """Topic of the scores; default <name>.scores."""
     dead_letters: Topic
     """Topic of the records that could not be scored; default <name>.dead-letters."""
+    labels: Topic
+    """Topic of the labels that come after their events; default <name>.labels."""
+    shadow_scores: Topic
+    """Topic of the scores of a challenger; default <name>.shadow-scores."""
 
 
 class FieldSettings(Section):
@@ -128,6 +134,27 @@ class LabelsSettings(Section):
 
     inline: Text | None = None
     """Dotted path of a label carried in the event itself; read by training, never by a model."""
+    format: Format | None = None
+    """How the records of the labels topic are written: json or avro; default: as the feature events."""
+    avro_schema: Text | None = None
+    """File of the Avro schema of bare Avro labels, relative to the service file; without it the one that
+    'tidemill config schema --label' prints."""
+    subjects: Annotated[tuple[Text, ...] | None, BeforeValidator(_as_list)] = None
+    """Subjects of the schema registry that a label's schema may be registered under; default <labels topic>-value."""
+    id: Text = "event_id"
+    """Dotted path, in a record of the labels topic, of the id of the event it is about."""
+    label: Text = "label"
+    """Dotted path of the label there; null retracts the one before."""
+    time: Text | None = None
+    """Dotted path of the time of the label: the last by this time wins; without it the record's timestamp."""
+    map: dict[str, str] = Field(default_factory=dict)
+    """Class by the label as it is written, where they differ; with a map other labels than its own are refused."""
+    classes: tuple[Text, ...] = ()
+    """The classes there are; a label of another is refused. Empty: any, or those of the map."""
+    max_delay: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=120)
+    """How long a label may take; nothing is thinned or given up before."""
+    missing: Text = "ignore"
+    """What an event without a label counts as after max_delay: ignore, or a class."""
 
 
 class OutputSettings(Section):
@@ -188,6 +215,31 @@ class ModelSettings(Section):
     """How often the champion alias is looked at."""
 
 
+class BufferSettings(Section):
+    """The tables of events, scores and labels."""
+
+    uri: Text = "./buffer"
+    """Folder (also on NFS), relative to the service file, or s3://bucket/path."""
+    storage: dict[str, str] = Field(default_factory=dict)
+    """Options of the object storage, as deltalake names them; usually the environment has them."""
+    flush_interval: Annotated[Duration, Field(ge=timedelta(milliseconds=100))] = timedelta(seconds=60)
+    """How long a row waits at most before it is committed to the table."""
+    flush_max_records: Count = 100_000
+    """How many rows are committed at once at most; reaching it flushes before the interval is over."""
+    flush_max_bytes: Annotated[Size, Field(gt=0)] = 64 * 1024 * 1024
+    """How many bytes of rows wait at most."""
+    retention: Annotated[Duration, Field(ge=timedelta(days=1))] = timedelta(days=180)
+    """How long rows are kept; whole days are dropped."""
+    sample_unlabelled: Annotated[float, Field(gt=0, le=1), BeforeValidator(_refuse_boolean)] = 1.0
+    """Share of the unlabelled events that is kept once labels.max_delay is over, chosen by event id."""
+    keep_versions: Annotated[Duration, Field(ge=timedelta(hours=1))] = timedelta(days=7)
+    """How long files that no longer belong to the newest version are kept, for training that reads an older one."""
+    maintain_interval: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=5)
+    """How often one worker looks whether the tables need compaction, thinning or cleaning."""
+    query_memory: Annotated[Size, Field(ge=64 * 1024 * 1024)] = 512 * 1024 * 1024
+    """How much memory the query of the examples may use before it goes on in temporary files."""
+
+
 class ValidationSettings(Section):
     """The pre-defined validation set."""
 
@@ -237,8 +289,14 @@ def defaults_from_name(data: dict[str, Any]) -> dict[str, Any]:
     """Return the raw mapping with the defaults filled in that derive from the service's name."""
     name = data.get("name") or "unnamed"  # a missing name is one fault, not one for each default
     derived: dict[str, dict[str, Any]] = {
-        "groups": {"score": f"{name}.score", "replay": f"{name}.replay"},
-        "topics": {"features": f"{name}.features", "scores": f"{name}.scores", "dead_letters": f"{name}.dead-letters"},
+        "groups": {"score": f"{name}.score", "replay": f"{name}.replay", "buffer": f"{name}.buffer"},
+        "topics": {
+            "features": f"{name}.features",
+            "scores": f"{name}.scores",
+            "dead_letters": f"{name}.dead-letters",
+            "labels": f"{name}.labels",
+            "shadow_scores": f"{name}.shadow-scores",
+        },
         "model": {"name": name},
     }
     model = data.get("model")
