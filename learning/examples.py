@@ -22,15 +22,19 @@ class Examples:
     Attributes:
         batch: The columns, and the event times where the schema names one.
         labels: One per record: class names (str) or values (float64).
+        weights: How many events each example stands for, float64; None: one each.
     """
 
     batch: FeatureBatch
     labels: npt.NDArray[Any]
+    weights: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a different number of labels: every later figure would be of shifted pairs."""
+        """Refuse a different number of labels or weights: every later figure would be of shifted pairs."""
         if len(self.labels) != len(self.batch):
             raise LabelError(f"{len(self.batch)} records with {len(self.labels)} labels")
+        if self.weights is not None and len(self.weights) != len(self.batch):
+            raise LabelError(f"{len(self.batch)} records with {len(self.weights)} weights")
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -38,7 +42,8 @@ class Examples:
 
     def take(self, positions: npt.NDArray[np.int64]) -> Examples:
         """Return the examples at these positions, in that order."""
-        return Examples(self.batch.take(positions), self.labels[positions])
+        weights = None if self.weights is None else self.weights[positions]
+        return Examples(self.batch.take(positions), self.labels[positions], weights)
 
 
 def labelled(batch: FeatureBatch, *, task: Task) -> Examples:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from features.schema import FeatureSchema
 from learning.constant import ConstantModel, constant_of
@@ -115,6 +118,20 @@ def check_labels(examples: Examples, *, spec: TrainingSpec) -> str | None:
     return choose_positive(class_counts(examples.labels), spec.positive)
 
 
+def _weights(estimator: Any, examples: Examples) -> dict[str, Any]:
+    """Return the argument of ``fit`` that has the weights, in a pipeline that of its last step."""
+    if examples.weights is None or bool((examples.weights == 1).all()):
+        return {}
+    last, prefix = estimator, ""
+    while isinstance(last, Pipeline):
+        name, last = last.steps[-1]
+        prefix += f"{name}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        warnings.warn(f"{type(last).__name__} takes no weights: every example counts once", stacklevel=2)
+        return {}
+    return {f"{prefix}sample_weight": examples.weights}
+
+
 def _sides(examples: Examples, *, spec: TrainingSpec, validation: Examples | None) -> Split:
     if validation is None:
         return split(examples, task=spec.task, rng=np.random.default_rng(spec.seed))
@@ -135,7 +152,7 @@ def _fit(unfitted: Unfitted, examples: Examples, spec: TrainingSpec) -> tuple[ob
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            fitted = unfitted.estimator.fit(given, examples.labels)
+            fitted = unfitted.estimator.fit(given, examples.labels, **_weights(unfitted.estimator, examples))
     except Exception as error:  # whatever an estimator raises; its own words are the best we have
         raise TrainingError(f"the fit failed with {type(error).__name__}: {error}") from error
     return fitted, tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))

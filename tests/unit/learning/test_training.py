@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from learning.errors import PositiveUnclear, TrainingError
 from learning.evaluation import Evaluation, evaluate
@@ -109,3 +113,24 @@ def test_train_without_a_field_makes_a_model_that_does_not_need_it() -> None:
     assert len(candidate.model.score_many(columns).score) == 200
     with pytest.raises(TrainingError, match="no such field: nonsense"):
         train(examples, spec=TrainingSpec(Task.CLASSIFICATION, without=("nonsense",)))
+
+
+def test_train_takes_a_weight_as_so_many_examples() -> None:
+    """An example kept for three that were thinned away counts as three."""
+    examples, spec = some_examples(60), TrainingSpec(Task.CLASSIFICATION, estimator=lambda *_: LogisticRegression())
+    weights = np.where(np.arange(60) % 2, 3.0, 1.0)
+    repeated = examples.take(np.repeat(np.arange(60), weights.astype(int)))
+    validation = some_examples(20, seed=5)
+    scores = [
+        train(e, spec=spec, validation=validation).model.score_many(validation.batch.columns).score
+        for e in (replace(examples, weights=weights), repeated, examples)
+    ]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
+    assert abs(scores[0] - scores[2]).max() > 1e-3
+
+
+def test_train_says_when_an_estimator_takes_no_weights() -> None:
+    """Nobody is left to believe that thinned examples were weighted."""
+    spec = TrainingSpec(Task.CLASSIFICATION, estimator=lambda *_: KNeighborsClassifier())
+    examples = replace(some_examples(60), weights=np.full(60, 2.0))
+    assert train(examples, spec=spec).warnings == ("KNeighborsClassifier takes no weights: every example counts once",)
