@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,15 @@ class Project:
         assert self._publisher is not None
         assert self._publisher.wait(COMMAND_TIMEOUT_S) == 0
 
-    def start_scoring(self, slot: str) -> ScoringProcess:
+    def start_scoring(self, slot: str) -> ServiceProcess:
         """Start a scoring process with its log in a file."""
-        return ScoringProcess(self.folder, slot)
+        return ServiceProcess(self.folder, f"score-{slot}", ["score", "--slot", slot, "--admin-port", "0"])
+
+    def start_buffering(self, name: str, *, admin_port: int = 0, **environment: str) -> ServiceProcess:
+        """Start a buffering process with its log in a file; ``environment`` is for it alone."""
+        return ServiceProcess(
+            self.folder, f"buffer-{name}", ["buffer", "run", "--admin-port", str(admin_port)], **environment
+        )
 
     def tracked_files(self) -> dict[str, bytes]:
         """Return the files of the foreign packages, to see that nothing was written among them."""
@@ -84,27 +90,46 @@ class Project:
         return {str(p.relative_to(self.folder)): p.read_bytes() for p in found}
 
 
-class ScoringProcess:
-    """One `tidemill score`; killed and started again by its handle."""
+class ServiceProcess:
+    """One process of a service; killed and started again by its handle."""
 
-    def __init__(self, folder: Path, slot: str) -> None:
+    def __init__(self, folder: Path, name: str, arguments: Sequence[str], **environment: str) -> None:
         """Start it."""
         self._folder = folder
-        self._slot = slot
-        self._log = folder / f"score-{slot}.log"
+        self._arguments = arguments
+        self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self.environment = dict(environment)
         self.start()
 
     def start(self) -> None:
         """Start the process (again)."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [TIDEMILL, "score", "--slot", self._slot, "--admin-port", "0"],
+                [TIDEMILL, *self._arguments],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "TIDEMILL_LOGS__FORMAT": "json"},
+                env={**os.environ, "TIDEMILL_LOGS__FORMAT": "json", **self.environment},
             )
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it has been started and has not ended (a paused one runs)."""
+        return self._process is not None and self._process.poll() is None
+
+    def pause(self) -> None:
+        """Freeze it: its connections stay open and it does nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen process go on."""
+        self._signal(signal.SIGCONT)
+
+    def wait(self) -> int:
+        """Wait until it ends by itself; return its exit code."""
+        assert self._process is not None
+        return self._process.wait(COMMAND_TIMEOUT_S)
 
     def kill(self) -> None:
         """End it without a chance to clean up."""
@@ -123,6 +148,10 @@ class ScoringProcess:
         """Wait until the log holds a text this often."""
         wait_until(lambda: self.log.count(text) >= count, what=f"{text!r} in {self._log}:\n{self.log[-2000:]}")
 
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None
         if process is None:
@@ -132,7 +161,7 @@ class ScoringProcess:
 
 
 @contextmanager
-def ended(*processes: ScoringProcess) -> Iterator[None]:
+def ended(*processes: ServiceProcess) -> Iterator[None]:
     """End the processes after the block, whatever happens in it."""
     try:
         yield

@@ -9,7 +9,7 @@ import yaml
 
 from tests.e2e.data import breast_cancer
 from tests.e2e.events import Load
-from tests.e2e.project import Project, ScoringProcess, ended, wait_until
+from tests.e2e.project import Project, ServiceProcess, ended, wait_until
 from tests.e2e.services import a_configured_project, a_trained_project
 from tests.e2e.stream import Stream
 from tests.faults.judge import judge
@@ -104,7 +104,7 @@ def set_fields(project: Project, fields: Sequence[dict[str, Any]]) -> None:
     project.configure({"features": {"fields": list(fields)}})
 
 
-def restart_in_turn(processes: Sequence[ScoringProcess]) -> None:
+def restart_in_turn(processes: Sequence[ServiceProcess]) -> None:
     """Restart one process after the other, as a rolling update does: the next only when the last is back."""
     for process in processes:
         seen = process.log.count("Partitions assigned")
