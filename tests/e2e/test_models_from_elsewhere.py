@@ -11,7 +11,7 @@ import joblib
 import pytest
 
 from tests.e2e.data import DataSet, breast_cancer
-from tests.e2e.project import ScoringProcess, ended, wait_until
+from tests.e2e.project import ServiceProcess, ended, wait_until
 from tests.e2e.services import PARTITIONS, a_configured_project
 from tests.e2e.stream import Stream
 from tests.faults.collect import committed_offsets
@@ -94,7 +94,7 @@ def fit_outside(folder: Path, data: DataSet) -> Path:
     return target
 
 
-def probe(process: ScoringProcess, path: str) -> tuple[int, str]:
+def probe(process: ServiceProcess, path: str) -> tuple[int, str]:
     """Return status and reason of a probe of the admin port."""
     started = next(line for line in process.log.splitlines() if "admin_port" in line)
     url = f"http://127.0.0.1:{json.loads(started)['admin_port']}/{path}"
