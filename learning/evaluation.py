@@ -9,9 +9,10 @@ from typing import TypeAlias
 import numpy as np
 
 from features.batch import FeatureBatch
+from features.labels import class_name
 from learning.curves import Curve, curves_of
 from learning.examples import Examples
-from learning.labels import class_counts, class_name
+from learning.labels import class_counts
 from learning.metrics import classification_figures, regression_figures
 from models.base import Model, Scores, Task
 
@@ -50,7 +51,7 @@ Judgement: TypeAlias = Evaluation | Unjudged
 def evaluate(model: Model, examples: Examples, *, positive: str | None) -> Judgement:
     """Return the figures of a model, each model with its own columns of the same examples.
 
-    ``positive`` is a class name as ``learning.labels.class_name`` spells it.
+    ``positive`` is a class name as ``features.labels.class_name`` spells it.
 
     Never raises for what the model does: a model that fails, gives something not finite or the wrong
     number of scores is ``Unjudged``.

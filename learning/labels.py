@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,31 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.labels import class_name
 from learning.errors import LabelError, PositiveUnclear
 from models.base import Task
 
 MAX_CLASSES = 100  # beyond it somebody trains a classifier on a number
-_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 _NATURAL_POSITIVES: Mapping[frozenset[str], str] = {frozenset({"0", "1"}): "1", frozenset({"false", "true"}): "true"}
-
-
-def class_name(value: Any) -> str | None:
-    """Return the one spelling of a label that all sources agree on, or None where there is no label.
-
-    A table says ``1.0`` or ``True`` where an event says ``1`` or ``true``; they are one class.
-
-    >>> [class_name(value) for value in (True, 1.0, "1.0", "TRUE", " fraud ", "", None)]
-    ['true', '1', '1', 'true', 'fraud', None, None]
-    """
-    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
-        return None
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    text = str(value).strip()
-    if text.lower() in {"true", "false"}:
-        return text.lower()
-    whole = _WHOLE_NUMBER.fullmatch(text)
-    return whole.group(1) if whole else text or None
 
 
 def class_counts(names: Sequence[str] | npt.NDArray[np.str_]) -> dict[str, int]:

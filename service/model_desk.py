@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from features.labels import class_name
 from features.schema import FeatureSchema
 from learning.evaluation import Unjudged
 from learning.gate import PromotionPolicy
 from learning.judging import Incumbent
-from learning.labels import class_name
 from models.artifact import Artifact
 from models.base import Task
 from models.errors import ArtifactRefused, ModelMismatch

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from features.labels import class_name
 from learning.constant import constant_of
 from learning.judging import Exam, Verdict, judge
-from learning.labels import class_counts, class_name
+from learning.labels import class_counts
 from learning.report import Report, to_text
 from models.base import Task
 from models.live import LiveModel

@@ -1,33 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from learning.errors import LabelError, PositiveUnclear
-from learning.labels import choose_positive, class_name, numbers
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ((True, "True", "TRUE", " true "), "true"),
-        ((1, 1.0, "1", "1.0", "1.00"), "1"),
-        (("fraud", " fraud "), "fraud"),
-        ((None, "", "  ", float("nan")), None),
-        ((1.5, "1.5"), "1.5"),
-    ],
-)
-def test_class_name_is_one_whatever_source_spells_it(values: tuple[object, ...], expected: str | None) -> None:
-    """A CSV, a Parquet file and an event that mean the same class give one class name."""
-    assert {class_name(value) for value in values} == {expected}
-
-
-@given(st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()))
-def test_class_name_is_settled_after_one_pass(value: object) -> None:
-    """A class name read back from a manifest is the same class."""
-    once = class_name(value)
-    assert class_name(once) == once
+from learning.labels import choose_positive, numbers
 
 
 @pytest.mark.parametrize(
