@@ -183,15 +183,18 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSchema:
-    """The fields of an event in the order a model sees them, and the roles beside them."""
+    """The fields of an event in the order a model sees them, and the roles beside them.
+
+    A record that carries no features, a label for one, has roles alone.
+    """
 
     fields: tuple[Field, ...]
     roles: Roles = field(default_factory=Roles)
 
     def __post_init__(self) -> None:
-        """Refuse an empty schema, two fields of one name, the label as a feature, a field within a field."""
-        if not self.fields:
-            raise SchemaError("features.fields is empty: name at least one field")
+        """Refuse a schema of nothing, two fields of one name, the label as a feature, a field within a field."""
+        if not self.fields and self.roles == Roles():
+            raise SchemaError("the schema is empty: it names no field and no role")
         names = [f.name for f in self.fields]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
@@ -218,13 +221,15 @@ class FeatureSchema:
         """Return the schema of these fields, in the order given, with the same roles.
 
         Raises:
-            SchemaError: A name is not a field of this schema.
+            SchemaError: A name is not a field of this schema, or there is none.
         """
         by_name = {f.name: f for f in self.fields}
         wanted = list(names)
         absent = [name for name in wanted if name not in by_name]
         if absent:
             raise SchemaError(f"no such field: {', '.join(absent)}; the service has {', '.join(by_name)}")
+        if not wanted:
+            raise SchemaError("a model needs at least one field")
         return FeatureSchema(tuple(by_name[name] for name in wanted), self.roles)
 
     @property

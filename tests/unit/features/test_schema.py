@@ -49,7 +49,7 @@ def test_field_refuses_a_contradiction(message: str, changes: dict[str, Any]) ->
     ],
 )
 def test_schema_refuses_a_contradiction(message: str, sources: list[str], roles: Roles) -> None:
-    """A schema without fields, with doubled or nested ones, or with its label among them cannot be built."""
+    """A schema of nothing, with doubled or nested fields, or with its label among them cannot be built."""
     with pytest.raises(SchemaError, match=message):
         FeatureSchema(tuple(a_field(name=source, source=source) for source in sources), roles)
 
@@ -66,6 +66,12 @@ def test_subset_keeps_the_order_asked_for() -> None:
     schema = FeatureSchema((a_field(name="a", source="a"), a_field(name="b", source="b")), Roles(id="i"))
     assert schema.subset(["b", "a"]).names == ("b", "a")
     assert schema.subset(["b"]).roles == schema.roles
+
+
+def test_subset_of_no_field_is_refused() -> None:
+    """A record may have roles alone; a model always has a field."""
+    with pytest.raises(SchemaError, match="at least one field"):
+        FeatureSchema((a_field(),), Roles(id="i")).subset([])
 
 
 def test_subset_names_the_absent_field() -> None:
