@@ -17,6 +17,10 @@ class TableRefused(BufferingError):
     """Trying again does not help: a column has another type, the folder holds something else, access is denied."""
 
 
+class VersionGone(BufferingError):
+    """A version of a table is no longer kept, or never was."""
+
+
 class Overtaken(BufferingError):
     """The table does not stand where the rows begin: somebody else, or we ourselves, wrote them already.
 
