@@ -48,12 +48,11 @@ class DamageWatch:
         self._tries.pop(at, None)
 
 
-def damage_line(at: TopicPartition, offset: int, *, group: str, detail: str) -> str:
-    """Return what to tell a person about a batch that stays damaged."""
+def damage_line(at: TopicPartition, offset: int, *, command: str, detail: str) -> str:
+    """Return what to tell a person about a batch that stays damaged; ``command`` moves a position to OFFSET."""
     return (
         f"topic {at.topic} partition {at.partition}: the record batch at offset {offset} is damaged and was so "
         f"{TRIES} times ({detail}). All before it is done, nothing behind it was touched. Restore the log segment on "
         "the broker, or let an undamaged replica lead. To give the records of this batch up, stop the workers and "
-        f"set the group behind it (kafka-dump-log tells where it ends): kafka-consumer-groups --group {group} "
-        f"--topic {at.topic}:{at.partition} --reset-offsets --to-offset OFFSET --execute"
+        f"go on behind it (kafka-dump-log tells where it ends): {command}"
     )

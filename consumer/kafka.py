@@ -10,21 +10,21 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.damage import DamageWatch, damage_line
-from consumer.errors import OffsetsLost, PollFailed, SourceRefused
+from consumer.errors import PollFailed, SourceRefused
+from consumer.kafka_placing import COMMITTED_TIMEOUT_S, KafkaGroup, Pauses, Placing, committed
 from consumer.messages import columns_of, place_of
 from consumer.records import RecordBatch
 from consumer.slices import next_slice
-from consumer.source import PartitionStatus
+from consumer.source import PartitionStatus, Positions
 from producer.records import NextOffsets, TopicPartition
 
-COMMITTED_TIMEOUT_S = 10.0
 SEEK_ATTEMPTS = 20  # a partition just assigned cannot be sought for a moment
 SEEK_PAUSE_S = 0.1
 DAMAGE_PAUSE_S = 0.2
@@ -49,38 +49,24 @@ DAMAGED: Mapping[int, str] = {  # with what else may be behind the error
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION})
 
 
-class KafkaGroup:
-    """The group as the broker knows this member now."""
-
-    def __init__(self, client: Consumer) -> None:
-        self._client = client
-
-    @property
-    def metadata(self) -> object:
-        """Return group id, member id and generation as the client holds them at this moment."""
-        return self._client.consumer_group_metadata()
-
-    def commit(self, offsets: NextOffsets) -> None:
-        """Commit outside a transaction and wait for the answer."""
-        positions = [ClientPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
-        for position in self._client.commit(offsets=positions, asynchronous=False) or ():
-            if position.error is not None:  # the client raises only when every partition was refused
-                raise KafkaException(position.error)
-
-
 class KafkaSource:
     """One member of a consumer group, read in columns."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root wires it by name
         self,
         conf: Mapping[str, Any],
         *,
         group_id: str,
         topics: Sequence[str],
         start: Literal["earliest", "latest"] = "earliest",
+        optional: Collection[str] = (),
+        positions: Positions | None = None,
         on_rebalance: RebalanceListener | None = None,
     ) -> None:
         """Keep the configuration; ``start`` is where a group begins on a partition it never committed.
+
+        Topics that are ``optional`` need not exist; they are read from when they do. ``positions`` says where
+        partitions are read from in place of the group's committed offsets, also after ``rewind``.
 
         ``auto.offset.reset`` is always ``error``: a position that has vanished from the log must stop the
         worker, not move it. ``start`` is applied by us, once, where nothing is committed, and committed before
@@ -96,12 +82,13 @@ class KafkaSource:
             "error_cb": self._on_error,
         }
         self._topics = list(topics)
-        self._start = start
+        self._optional = frozenset(optional)
+        self._placing = Placing(self._conf, start=start, positions=positions)
+        self._pauses = Pauses()
         self._listener = on_rebalance
         self._client: Consumer | None = None
         self._assignments = 0
         self._owned: set[TopicPartition] = set()
-        self._unplaced: set[TopicPartition] = set()
         self._refusal: KafkaError | None = None
         self._damage = DamageWatch()
         self._damage_detail = ""
@@ -135,8 +122,9 @@ class KafkaSource:
         """Block for one record, then take what is there or arrives within ``linger``."""
         if self._damage.ahead:
             self._try_damage_again()
-        if self._unplaced:
+        if self._placing.unplaced:
             self._place()
+        self._pauses.settle(self._consumer, self._owned, self._placing.unplaced)
         messages = self._consume(1, timeout)
         if not messages:
             if self._refusal is not None and not self._owned:  # it would go on trying, and say nothing more
@@ -159,10 +147,31 @@ class KafkaSource:
 
     def rewind(self) -> None:
         """Seek every owned partition to its committed offset; where there is none, nothing has been read yet."""
-        for at, offset in self._committed(self._owned - self._unplaced).items():
+        if self._placing.is_told:
+            self.go_back(self._owned)
+            return
+        for at, offset in committed(self._consumer, self._owned - self._placing.unplaced).items():
             if offset >= 0:
                 self._seek(at, offset)
                 self._delivered[at] = offset
+
+    def go_back(self, partitions: Collection[TopicPartition]) -> None:
+        """Have these placed anew at the next poll."""
+        self._placing.unplaced |= self._owned.intersection(partitions)
+
+    def pause(self) -> None:
+        """Hold all partitions from the next poll on."""
+        self._pauses.holds_all = True
+
+    def resume(self) -> None:
+        """Let go of them at the next poll."""
+        self._pauses.holds_all = False
+
+    def show(self, offsets: NextOffsets) -> None:
+        """Commit to the group for those who watch it; without waiting, and a failure is nobody's."""
+        positions = [ClientPartition(at.topic, at.partition, offset) for at, offset in offsets.items()]
+        with contextlib.suppress(KafkaException, PollFailed, RuntimeError):
+            self._consumer.commit(offsets=positions, asynchronous=True)
 
     def group(self) -> KafkaGroup:
         """Return the group handle; its metadata is read when it is used."""
@@ -221,7 +230,7 @@ class KafkaSource:
                 continue
             if error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # Placed at the next poll: here there may be records in hand that a failure would lose.
-                self._unplaced.add(place_of(message))
+                self._placing.unplaced.add(place_of(message))
             elif error.code() in REFUSED or error.fatal():
                 raise SourceRefused(f"reading {message.topic() or 'the group'}: {error.str()} ({error.name()})")
             elif error.code() in DAMAGED:
@@ -233,26 +242,9 @@ class KafkaSource:
             # The rest (a broker away, a coordinator moving, the end of a partition) passes by itself.
 
     def _place(self) -> None:
-        """Begin at ``start`` where the group never committed; elsewhere the log may have lost records."""
-        unplaced = self._unplaced & self._owned
-        # An eager assignment is replaced as a whole. That is safe: between two polls all is committed.
-        committed = self._committed(unplaced if self._is_incremental else self._owned)
-        try:
-            ends = {at: self._ends(at) for at in committed if at in unplaced or committed[at] < 0}
-            begun = {at: low if self._start == "earliest" else high for at, (low, high) in ends.items()}
-            begun = {at: offset for at, offset in begun.items() if committed[at] < 0}
-            _check_in_log({at: (committed[at], *ends[at]) for at in ends.keys() - begun.keys()})
-            if begun:
-                self.group().commit(begun)
-            targets = [ClientPartition(at.topic, at.partition, o) for at, o in (committed | begun).items()]
-            if self._is_incremental:
-                self._consumer.incremental_unassign(targets)
-                self._consumer.incremental_assign(targets)
-            else:
-                self._consumer.assign(targets)
-        except KafkaException as exception:
-            raise PollFailed(f"the assignment could not be placed: {exception.args[0]}") from exception
-        self._unplaced.clear()
+        """Begin at ``start`` where nobody knows of a position; elsewhere the log may have lost records."""
+        self._pauses.lift(self._consumer, self._placing.unplaced)  # a client keeps a pause over an assignment
+        self._delivered |= self._placing.place(self._consumer, self._owned)
 
     def _try_damage_again(self) -> None:
         """Have the partitions placed anew, between two polls, when all that came before the damage is committed.
@@ -262,21 +254,14 @@ class KafkaSource:
         """
         hopeless = self._damage.hopeless()
         if hopeless is not None:
-            group = str(self._conf["group.id"])
-            raise SourceRefused(damage_line(*hopeless, group=group, detail=self._damage_detail))
+            command = self._placing.move_command(hopeless[0])
+            raise SourceRefused(damage_line(*hopeless, command=command, detail=self._damage_detail))
         time.sleep(DAMAGE_PAUSE_S)
-        self._unplaced |= self._damage.ahead.keys() & self._owned
+        self.go_back(self._damage.ahead)
         self._damage.tried_again()
 
-    def _ends(self, at: TopicPartition) -> tuple[int, int]:
-        """Return the first offset of the log and the next one that a reader of our kind would see."""
-        ends = self._consumer.get_watermark_offsets(ClientPartition(at.topic, at.partition), COMMITTED_TIMEOUT_S)
-        if ends is None:
-            raise PollFailed(f"the broker does not say where {at} begins and ends")
-        return ends
-
     def _check_topics(self, client: Consumer) -> None:
-        for topic in self._topics:
+        for topic in [name for name in self._topics if name not in self._optional]:
             try:
                 error = client.list_topics(topic, timeout=COMMITTED_TIMEOUT_S).topics[topic].error
             except KafkaException:
@@ -284,33 +269,15 @@ class KafkaSource:
             if error is not None and error.code() in _NO_TOPIC:
                 raise SourceRefused(f"topic {topic}: {error.str()}; create it with 'tidemill topics create'")
 
-    def _committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return committed next offsets, below 0 where there is none."""
-        wanted = [ClientPartition(at.topic, at.partition) for at in partitions]
-        if not wanted:
-            return {}
-        try:
-            found = self._consumer.committed(wanted, timeout=COMMITTED_TIMEOUT_S)
-        except KafkaException as exception:
-            raise PollFailed(f"committed offsets are not to be had: {exception.args[0]}") from exception
-        for position in found:
-            if position.error is not None:
-                raise PollFailed(f"committed offset of {position.topic}[{position.partition}]: {position.error}")
-        return {TopicPartition(position.topic, position.partition): position.offset for position in found}
-
-    @property
-    def _is_incremental(self) -> bool:
-        strategy = str(self._conf.get("partition.assignment.strategy", "range,roundrobin"))
-        return self._conf.get("group.protocol") == "consumer" or "cooperative" in strategy
-
     def _kept(self, messages: list[Message]) -> RecordBatch | None:
         """Return the records of partitions that are still ours, in front of any damage, and note what was delivered."""
         if self._damage.ahead:
             messages = [m for m in messages if not self._damage.is_behind(place_of(m), m.offset() or 0)]
         topic = self._topics[0] if len(self._topics) == 1 else None
         batch = columns_of(messages, topic=topic)
-        if batch is not None and not batch.last_rows().keys() <= self._owned:
-            batch = columns_of([m for m in messages if place_of(m) in self._owned], topic=topic)
+        readable = self._placing.readable(self._owned)
+        if batch is not None and not batch.last_rows().keys() <= readable:
+            batch = columns_of([m for m in messages if place_of(m) in readable], topic=topic)
         if batch is None:
             return None
         for at, row in batch.last_rows().items():
@@ -333,6 +300,7 @@ class KafkaSource:
     def _on_assign(self, _client: Consumer, partitions: Sequence[ClientPartition]) -> None:
         # No assign() here: the client does it itself, with the committed offsets, after this returns.
         self._owned |= (changed := {TopicPartition(p.topic, p.partition) for p in partitions})
+        self._placing.assigned(changed)
         self._tell("assigned", changed)
 
     def _on_revoke(self, _client: Consumer, partitions: Sequence[ClientPartition]) -> None:
@@ -343,10 +311,11 @@ class KafkaSource:
         self._forget(changed := [TopicPartition(p.topic, p.partition) for p in partitions])
         self._tell("lost", changed)
 
-    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        self._pauses.forget(partitions)
         for at in partitions:
             self._owned.discard(at)
-            self._unplaced.discard(at)
+            self._placing.unplaced.discard(at)
             self._damage.forget(at)
             self._delivered.pop(at, None)
             self._delivered_ms.pop(at, None)
@@ -373,14 +342,3 @@ class KafkaSource:
                 at = TopicPartition(topic, int(number))
                 if at in self._owned:
                     yield at, partition
-
-
-def _check_in_log(placed: Mapping[TopicPartition, tuple[int, int, int]]) -> None:
-    """Refuse to go on where a committed offset, given with the ends of the log, is outside of them."""
-    lost = [f"{at} at {offset}" for at, (offset, low, high) in sorted(placed.items()) if not low <= offset <= high]
-    if lost:
-        raise OffsetsLost(
-            f"the committed offset is no longer in the log: {', '.join(lost)}. Records were deleted before they "
-            "were scored (retention, or a recreated topic). Decide where to go on, set the group's offsets with "
-            "kafka-consumer-groups --reset-offsets, and start again"
-        )

@@ -11,7 +11,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.errors import ConsumerError, SourceRefused, SourceUnreachable
-from consumer.kafka import COMMITTED_TIMEOUT_S, DAMAGED, REFUSED
+from consumer.kafka import DAMAGED, REFUSED
+from consumer.kafka_placing import COMMITTED_TIMEOUT_S
 from consumer.messages import columns_of, place_of
 from consumer.records import RecordBatch
 from consumer.slices import next_slice

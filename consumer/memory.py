@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -11,12 +13,12 @@ import numpy as np
 
 from consumer.errors import OffsetsLost, PollFailed, SourceRefused
 from consumer.records import RecordBatch
-from consumer.source import PartitionStatus
+from consumer.source import PartitionStatus, Positions
 from producer.broker import InMemoryBroker
 from producer.broker_faults import Fault
 from producer.broker_groups import GroupMetadata
 from producer.broker_log import LogRecord
-from producer.errors import SinkRefused
+from producer.errors import AbortRequired, SinkRefused
 from producer.records import Headers, NextOffsets, TopicPartition
 
 Change: TypeAlias = Literal["assigned", "revoked", "lost"]
@@ -43,20 +45,26 @@ class InMemorySource:
     still move it, the partition is owned and gives nothing, as on Kafka.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - wired by name
         self,
         broker: InMemoryBroker,
         group_id: str,
         topics: Sequence[str],
         *,
         start: Literal["earliest", "latest"] = "earliest",
+        positions: Positions | None = None,
         on_rebalance: RebalanceListener | None = None,
     ) -> None:
-        """Keep the wiring; ``start`` is where a group begins on a partition it never committed."""
+        """Keep the wiring; ``start`` is where a group begins on a partition it never committed.
+
+        ``positions`` says where partitions are read from in place of the group's committed offsets.
+        """
         self._broker = broker
         self._group_id = group_id
         self._topics = frozenset(topics)
         self._start = start
+        self._positions = positions
+        self._is_paused = False
         self._listener = on_rebalance
         self._member_id = ""
         self._generation = -1
@@ -111,12 +119,33 @@ class InMemorySource:
         """Return to the committed offsets, or to where this member began on a partition."""
         if self._broker.faults.take("rewind", self._group_id) is not None:
             raise PollFailed("the committed offsets are not to be had; try again")
+        if self._positions is not None:
+            self.go_back(self._owned)
+            return
         unstable = [at for at in self._position if self._broker.is_unstable(self._group_id, at)]
         if unstable:
             raise PollFailed(f"the committed offset of {unstable[0]} waits for an open transaction; try again")
         committed = self._broker.committed(self._group_id)
         for at in self._position:
             self._position[at] = self._delivered[at] = committed.get(at, self._first[at])
+
+    def go_back(self, partitions: Collection[TopicPartition]) -> None:
+        """Have these placed anew at the next poll."""
+        for at in partitions:
+            self._position.pop(at, None)
+
+    def pause(self) -> None:
+        """Hold all partitions."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Let go of them."""
+        self._is_paused = False
+
+    def show(self, offsets: NextOffsets) -> None:
+        """Commit to the group, or not."""
+        with suppress(AbortRequired):
+            self.group().commit(offsets)
 
     def group(self) -> InMemoryGroup:
         """Return the group handle of this moment; like Kafka's, it names no member before the first poll."""
@@ -191,19 +220,32 @@ class InMemorySource:
             self._assignments += 1
         self._place(owned - self._position.keys())
 
-    def _place(self, partitions: Iterable[TopicPartition]) -> None:
-        for at in sorted(partitions):
-            if self._broker.is_unstable(self._group_id, at):
-                continue  # its offset is still being decided: look again at the next poll
-            offset = self._broker.committed(self._group_id).get(at)
-            if offset is None:
-                read_from = self._broker.start_offset if self._start == "earliest" else self._broker.stable_offset
-                offset = read_from(at)
+    def _place(self, partitions: AbstractSet[TopicPartition]) -> None:
+        if not partitions:
+            return
+        for at, told in sorted(self._find(partitions).items()):
+            low, end = self._broker.start_offset(at), self._broker.end_offset(at)
+            offset = (low if self._start == "earliest" else self._broker.stable_offset(at)) if told is None else told
+            if self._positions is not None:
+                if not low <= offset <= end:
+                    raise OffsetsLost(
+                        f"the position in the buffer is no longer in the log: {at} at {offset} (the log has {low} to "
+                        f"{end}). Decide where to go on: {self._positions.move_command(at)}; then start again"
+                    )
+                self._delivered[at] = offset
             self._first[at] = self._position[at] = offset
+
+    def _find(self, partitions: AbstractSet[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        """Return where these are read from; one whose offset is still being decided is absent."""
+        if self._positions is not None:
+            return self._positions.find(partitions)
+        settled = [at for at in partitions if not self._broker.is_unstable(self._group_id, at)]
+        committed = self._broker.committed(self._group_id)
+        return {at: committed.get(at) for at in settled}
 
     def _fetch(self, max_records: int, max_bytes: int) -> list[Placed]:
         """Read from the partitions in turn, so that a full one does not starve the rest."""
-        partitions = sorted(self._position)
+        partitions = [] if self._is_paused else sorted(self._position)
         self._turn += 1
         start = self._turn % max(len(partitions), 1)
         records: list[Placed] = []

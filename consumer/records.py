@@ -45,6 +45,14 @@ class RecordBatch:
             return {topics[0]: len(topics)}
         return Counter(topics)
 
+    def by_topic(self) -> Mapping[str, RecordBatch]:
+        """Return the records of each topic by themselves, in their order."""
+        names = list(self.records_by_topic())
+        if len(names) == 1:
+            return {names[0]: self}
+        topics = np.asarray(self.topics, dtype=object)
+        return {name: self._pick(np.flatnonzero(topics == name)) for name in names}
+
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Return what to commit once every record is dealt with: last offset + 1 per partition.
 
@@ -72,3 +80,17 @@ class RecordBatch:
         for row in range(len(self)):
             firsts.setdefault(self.at(row), int(self.offsets[row]))
         return frozenset(firsts.items())
+
+    def _pick(self, rows: npt.NDArray[np.int64]) -> RecordBatch:
+        numbers = rows.tolist()
+        headed = self.headed if self.headed is None else frozenset(self.headed)
+        return RecordBatch(
+            topics=[self.topics[row] for row in numbers],
+            partitions=self.partitions[rows],
+            offsets=self.offsets[rows],
+            timestamps_ms=self.timestamps_ms[rows],
+            keys=[self.keys[row] for row in numbers],
+            values=[self.values[row] for row in numbers],
+            headers=lambda row: self.headers(numbers[row]),
+            headed=None if headed is None else [new for new, row in enumerate(numbers) if row in headed],
+        )

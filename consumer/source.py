@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.records import RecordBatch
-from producer.records import TopicPartition
+from producer.records import NextOffsets, TopicPartition
 from producer.sink import GroupHandle
 
 
@@ -95,4 +96,49 @@ class RecordSource(Protocol):
 
     def close(self) -> None:
         """Leave the group and release the client; never raises."""
+        ...
+
+
+class Positions(Protocol):
+    """Knows where partitions are read from, when that is not what the group has committed.
+
+    Called by the source inside ``poll``, from its thread; must answer at once.
+    """
+
+    def find(self, partitions: AbstractSet[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        """Return the next offset of each of these, None for one that nothing is known of: it begins at ``start``.
+
+        One that is absent cannot be told yet: it gives no records, and is asked for again at the next poll.
+        """
+        ...
+
+    def move_command(self, at: TopicPartition) -> str:
+        """Return the command by which a person moves a position to OFFSET."""
+        ...
+
+
+class PositionedSource(RecordSource, Protocol):
+    """A source that reads from where its ``Positions`` say, and can be held.
+
+    ``rewind`` goes back to these positions. A partition that is newly assigned, or was sent back, gives no record
+    before it is placed.
+    """
+
+    def go_back(self, partitions: Collection[TopicPartition]) -> None:
+        """Have these, as far as they are owned, placed anew at the next poll. What is read meanwhile is dropped."""
+        ...
+
+    def pause(self) -> None:
+        """Hold all partitions from the next poll on, also those that come later; polls keep the membership.
+
+        A record that comes nevertheless was taken out of the client before and has to be kept.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Let go of what ``pause`` held; does nothing where nothing is."""
+        ...
+
+    def show(self, offsets: NextOffsets) -> None:
+        """Commit offsets to the group for those who watch its lag; does not wait, never fails."""
         ...

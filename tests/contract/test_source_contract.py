@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from consumer.errors import OffsetsLost
 from consumer.stall import StallDetector
 from producer.records import TopicPartition
 from tests.support.clusters import (
@@ -14,7 +17,10 @@ from tests.support.clusters import (
     produce,
     publish_in_transaction,
     rewind,
+    until,
+    values_in,
 )
+from tests.support.positions import ToldPositions
 
 
 def test_poll_keeps_the_order_of_each_partition(cluster: Cluster) -> None:
@@ -167,3 +173,88 @@ def test_foreign_open_transaction_blocks_without_stalling(cluster: Cluster) -> N
     assert reports[-1] == ((), (TopicPartition(topic, 0),))
     sink.commit()
     assert poll_values(source, 1) == [b"held back"]
+
+
+# Positions
+
+
+def test_positions_count_more_than_what_the_group_committed(cluster: Cluster) -> None:
+    """A partition gives nothing before it is known where it is read from, and then begins exactly there."""
+    topic, group = cluster.create_topic(), cluster.unique("group")
+    cluster.publish(topic, *(b"%d" % n for n in range(6)))
+    first, sink = cluster.source(group, topic), cluster.sink()
+    poll_values(first, 5)
+    commit_batch(sink, first, 1, topic)
+    first.close()
+    told = ToldPositions()
+    source = cluster.positioned_source(group, topic, told)
+    own_everything(source, 1)
+    assert [poll(source, timeout=0.2) for _ in range(3)] == [None] * 3
+    told.offsets[TopicPartition(topic, 0)] = 4
+    assert poll_values(source, 2) == [b"4", b"5"]
+
+
+def test_positions_without_an_offset_begin_at_the_start(cluster: Cluster) -> None:
+    """Where nothing is known the log is read from its beginning; nothing is committed for it."""
+    topic, group = cluster.create_topic(), cluster.unique("group")
+    cluster.publish(topic, b"0", b"1")
+    source = cluster.positioned_source(group, topic, ToldPositions({TopicPartition(topic, 0): None}))
+    assert poll_values(source, 2) == [b"0", b"1"]
+    assert cluster.committed(group, topic) == {}
+
+
+def test_go_back_places_only_the_partitions_named(cluster: Cluster) -> None:
+    """One partition is read again from where it is said to be by now; the others read on."""
+    topic, group = cluster.create_topic(partitions=2), cluster.unique("group")
+    for partition in range(2):
+        cluster.publish(topic, *(b"%d-%d" % (partition, n) for n in range(4)), partition=partition)
+    told = ToldPositions({TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 0})
+    source = cluster.positioned_source(group, topic, told)
+    poll_values(source, 8)
+    told.offsets[TopicPartition(topic, 1)] = 2
+    source.go_back([TopicPartition(topic, 1)])
+    assert poll_values(source, 2) == [b"1-2", b"1-3"]
+    assert poll(source, timeout=0.2) is None
+
+
+def test_rewind_returns_to_the_positions(cluster: Cluster) -> None:
+    """After a failed poll every partition is read again from where it is said to be."""
+    topic = cluster.create_topic()
+    cluster.publish(topic, b"0", b"1", b"2")
+    told = ToldPositions({TopicPartition(topic, 0): 1})
+    source = cluster.positioned_source(cluster.unique("group"), topic, told)
+    assert poll_values(source, 2) == [b"1", b"2"]
+    rewind(source)
+    assert poll_values(source, 2) == [b"1", b"2"]
+
+
+def test_paused_source_stays_a_member_and_loses_nothing(cluster: Cluster) -> None:
+    """What was read before, comes during and after a pause comes once and in order; also after a second pause."""
+    topic = cluster.create_topic()
+    source = cluster.positioned_source(cluster.unique("group"), topic, ToldPositions({TopicPartition(topic, 0): None}))
+    own_everything(source, 1)
+    values: list[bytes | None] = []
+
+    def takes_any() -> bool:
+        batch = poll(source, max_records=7, timeout=0.2)
+        values.extend(batch.values if batch is not None else ())
+        return batch is not None
+
+    for round_ in range(3):
+        cluster.publish(topic, *(b"%d" % n for n in range(round_ * 50, round_ * 50 + 50)))
+        until(takes_any, "a record")
+        source.pause()
+        until(lambda: not takes_any(), "silence")
+        assert len(source.owned) == 1
+        source.resume()
+    until(lambda: takes_any() and len(values) >= 150, "the rest")
+    assert values == values_in(cluster, topic)
+
+
+def test_position_outside_the_log_stops_the_source(cluster: Cluster) -> None:
+    """Records that are gone are not skipped in silence: the line names the place and the way out."""
+    topic = cluster.create_topic()
+    cluster.publish(topic, b"0")
+    source = cluster.positioned_source(cluster.unique("group"), topic, ToldPositions({TopicPartition(topic, 0): 7}))
+    with pytest.raises(OffsetsLost, match=r"\[0\] at 7 \(the log has 0 to 1\).*move .* OFFSET"):
+        poll_values(source, 1)

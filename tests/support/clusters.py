@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from consumer.errors import PollFailed
 from consumer.memory import InMemorySource
 from consumer.records import RecordBatch
-from consumer.source import RecordSource
+from consumer.source import PositionedSource, Positions, RecordSource
 from producer.broker import InMemoryBroker
 from producer.memory import InMemoryPlainSink, InMemorySink
 from producer.records import Headers, NextOffsets, TopicPartition
@@ -55,6 +55,10 @@ class Cluster(Protocol):
 
     def source(self, group_id: str, topic: str) -> RecordSource:
         """Return a source that has joined the group, or is about to."""
+        ...
+
+    def positioned_source(self, group_id: str, topic: str, positions: Positions) -> PositionedSource:
+        """Return a source that has joined the group, or is about to, and reads from where it is told."""
         ...
 
     def committed(self, group_id: str, topic: str) -> dict[TopicPartition, int]:
@@ -210,6 +214,12 @@ class MemoryCluster:
     def source(self, group_id: str, topic: str) -> InMemorySource:
         """Return a source that has joined the group."""
         source = InMemorySource(self._broker, group_id, [topic])
+        source.open()
+        return source
+
+    def positioned_source(self, group_id: str, topic: str, positions: Positions) -> InMemorySource:
+        """Return a source that has joined the group."""
+        source = InMemorySource(self._broker, group_id, [topic], positions=positions)
         source.open()
         return source
 

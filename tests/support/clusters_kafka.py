@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.kafka import KafkaSource
+from consumer.source import Positions
 from producer.kafka import KafkaPlainSink, KafkaSink
 from producer.records import TopicPartition
 from tests.faults.collect import headers_of
@@ -61,8 +62,15 @@ class RealCluster:
 
     def source(self, group_id: str, topic: str) -> KafkaSource:
         """Return a source that is joining the group."""
+        return self._source(group_id, topic, None)
+
+    def positioned_source(self, group_id: str, topic: str, positions: Positions) -> KafkaSource:
+        """Return a source that is joining the group."""
+        return self._source(group_id, topic, positions)
+
+    def _source(self, group_id: str, topic: str, positions: Positions | None) -> KafkaSource:
         conf = {**self._consumer_conf, **self._group_conf, "statistics.interval.ms": 50}
-        source = KafkaSource(conf, group_id=group_id, topics=[topic])
+        source = KafkaSource(conf, group_id=group_id, topics=[topic], positions=positions)
         self._closing.callback(source.close)
         source.open()
         return source
