@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from features.cells import parse_number
-from features.rejection import Problem, Reason
+from features.rejection import Problem, Reason, Rejection
 from features.values import describe
 
 MAX_LABEL_CHARS: Final = 200
@@ -130,6 +130,11 @@ def read_labels(values: Sequence[Any], rules: LabelRules) -> Labels:
     found = _found(values, rules)
     refused = {position: label for position, label in enumerate(found) if isinstance(label, Problem)}
     return Labels([None if isinstance(label, Problem) else label for label in found], refused)
+
+
+def refusal_text(rejection: Rejection) -> str:
+    """Return what the column ``refused`` says: one of the documented reasons, a colon, one line for a person."""
+    return f"{rejection.reason}: {rejection.detail}"
 
 
 def _found(values: Sequence[Any], rules: LabelRules) -> list[Label]:

@@ -124,7 +124,7 @@ class WriterSchemas:
             said = "is registered elsewhere"
         return Problem(
             Reason.SCHEMA_NOT_ALLOWED,
-            f"schema {key} {said}, not under {', '.join(sorted(self._subjects))} (features.subjects)",
+            f"schema {key} {said}, not under {', '.join(sorted(self._subjects))} (its 'subjects')",
         )
 
     def _compiled(self, schema: RegisteredSchema) -> AvroCodec:

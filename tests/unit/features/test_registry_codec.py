@@ -225,7 +225,7 @@ def test_codec_begins_no_look_after_its_time(scene: Scene, looks: int) -> None:
 @pytest.mark.parametrize(
     ("subject", "kind", "schema", "said"),
     [
-        ("other-value", "AVRO", OLD, "is registered under other-value, not under t-value (features.subjects)"),
+        ("other-value", "AVRO", OLD, "is registered under other-value, not under t-value (its 'subjects')"),
         ("t-value", "JSON", {"type": "object"}, "is JSON, and this topic is read as Avro"),
         ("t-value", "PROTOBUF", "message E {}", "is PROTOBUF, and this topic is read as Avro"),
         ("t-value", "AVRO", '"string"', "not the schema of an Avro record"),
