@@ -16,6 +16,7 @@ from features.values import describe, not_finite
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BOOLEANS = {"true": True, "false": False}
+MAX_CELL_CHARS = 131_072  # the limit of the csv module, so that all formats have one
 MAX_NUMBER_CHARS = 400  # no number that fits a type needs more; converting costs the square of the length
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
 from features.cells import cell_parser, instant_cell
 from features.errors import TableError
+from features.input_files import InputFile, reason_of
 from features.rejection import Reason
 from features.rows import LineProblem, RowChunk
 from features.schema import Field
 
 MAX_LINE_CHARS = 16 << 20  # a longer line is no line of a table
 MAX_COLUMNS = 10_000
+MAX_PIECE_CHARS = 64 << 20  # a piece of long lines ends before it has all its rows
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -29,10 +31,14 @@ class CsvFile:
             something else than commas.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: InputFile) -> None:
+        path = source.place
         self._path = path
-        with _opened(path) as file:
-            header = next(self._rows(file), (1, []))[1]
+        self._source = source
+        if source.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise TableError(f"{path}: it is UTF-16; save the file as UTF-8")
+        with self._opened() as file:
+            header = next(self._rows(_Lines(file, path)), (1, []))[1]
         if isinstance(header, LineProblem):
             raise TableError(f"{path}, line {header.line}: the header cannot be read: {header.detail}")
         self._columns = tuple(name.strip() for name in header)
@@ -57,17 +63,24 @@ class CsvFile:
     def chunks(self, wanted: Sequence[str], *, chunk_rows: int) -> Iterator[RowChunk]:
         """Return the rows of these columns in pieces; see ``TableFile.chunks``."""
         positions = [self._columns.index(name) for name in wanted]
-        with _opened(self._path) as file:
-            rows = self._rows(file)
+        with self._opened() as file:
+            counted = _Lines(file, self._path)
+            rows = self._rows(counted)
             next(rows, None)
             while True:
-                lines, cells, problems = self._piece(rows, positions, chunk_rows)
+                counted.chars = 0
+                lines, cells, problems = self._piece(rows, positions, counted=counted, chunk_rows=chunk_rows)
                 if not lines and not problems:
                     return
                 yield RowChunk(lines, dict(zip(wanted, cells, strict=True)), problems)
 
     def _piece(
-        self, rows: Iterator[tuple[int, list[str] | LineProblem]], positions: Sequence[int], chunk_rows: int
+        self,
+        rows: Iterator[tuple[int, list[str] | LineProblem]],
+        positions: Sequence[int],
+        *,
+        counted: _Lines,
+        chunk_rows: int,
     ) -> tuple[list[int], list[list[str]], list[LineProblem]]:
         lines: list[int] = []
         cells: list[list[str]] = [[] for _ in positions]
@@ -83,13 +96,13 @@ class CsvFile:
                 lines.append(line)
                 for column, position in zip(cells, positions, strict=True):
                     column.append(row[position])
-            if len(lines) + len(problems) >= chunk_rows:
+            if len(lines) + len(problems) >= chunk_rows or counted.chars >= MAX_PIECE_CHARS:
                 break
         return lines, cells, problems
 
-    def _rows(self, file: TextIO) -> Iterator[tuple[int, list[str] | LineProblem]]:
+    def _rows(self, counted: _Lines) -> Iterator[tuple[int, list[str] | LineProblem]]:
         """Yield each row, the header first, with the number of the line it begins on."""
-        reader = csv.reader(self._lines(file), strict=True)
+        reader = csv.reader(counted, strict=True)
         while True:
             line = reader.line_num + 1
             try:
@@ -112,13 +125,9 @@ class CsvFile:
             raise TableError(f"{self._path}, line {line}: a quote is opened and not closed, or {limit}")
         return LineProblem(line, Reason.UNDECODABLE, f"not CSV: {error}")
 
-    def _lines(self, file: TextIO) -> Iterator[str]:
-        number = 0
-        while line := file.readline(MAX_LINE_CHARS):
-            number += 1
-            if len(line) == MAX_LINE_CHARS:
-                raise TableError(f"{self._path}, line {number}: longer than {MAX_LINE_CHARS} characters")
-            yield line
+    def _opened(self) -> TextIO:
+        # Bytes that are not UTF-8 must cost their own row, not the file.
+        return io.TextIOWrapper(self._source.content(), encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def typed(self, cells: Sequence[Any], field: Field) -> list[Any]:
         """Return the values of a field's cells, read as its type."""
@@ -133,12 +142,30 @@ class CsvFile:
         return [cell or None for cell in cells]
 
 
-def _opened(path: Path) -> TextIO:
-    try:
-        # Bytes that are not UTF-8 must cost their own row, not the file.
-        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise TableError(f"{path}: cannot be opened: {error.strerror}") from error
+class _Lines:
+    """The lines of a file, none of them endless, and how many characters they had."""
+
+    def __init__(self, file: TextIO, path: str) -> None:
+        self._file = file
+        self._path = path
+        self._number = 0
+        self.chars = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = self._file.readline(MAX_LINE_CHARS)
+        except OSError as error:
+            raise TableError(f"{self._path}: cannot be read: {reason_of(error)}") from error
+        if not line:
+            raise StopIteration
+        self._number += 1
+        self.chars += len(line)
+        if len(line) == MAX_LINE_CHARS:
+            raise TableError(f"{self._path}, line {self._number}: longer than {MAX_LINE_CHARS} characters")
+        return line
 
 
 def _bad_characters(row: Sequence[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,6 +40,15 @@ class RowChunk:
     cells: Mapping[str, Sequence[Any]]
     problems: Sequence[LineProblem]
 
+    def after(self, line: int) -> RowChunk:
+        """Return what stands behind a line."""
+        begin = bisect_right(self.lines, line)
+        return RowChunk(
+            lines=self.lines[begin:],
+            cells={name: cells[begin:] for name, cells in self.cells.items()},
+            problems=[problem for problem in self.problems if problem.line > line],
+        )
+
 
 class Rows(Protocol):
     """Events with named columns, to be looked at."""
@@ -71,3 +81,17 @@ class TableFile(Rows, Protocol):
     def plain(self, cells: Sequence[Any]) -> list[Any]:
         """Return values of other roles; None where a cell is empty."""
         ...
+
+
+def last_line(lines: Sequence[int], problems: Sequence[LineProblem]) -> int:
+    """Return the last of some lines and of those that have problems, both in order; 0 where there is none."""
+    return max((*lines[-1:], *(problem.line for problem in problems[-1:])), default=0)
+
+
+def rows_after(table: Rows, wanted: Sequence[str], *, chunk_rows: int, after: int) -> Iterator[RowChunk]:
+    """Yield the pieces of a table that hold anything behind the line ``after``; see ``Rows.chunks``."""
+    for chunk in table.chunks(wanted, chunk_rows=chunk_rows):
+        if not after:
+            yield chunk
+        elif last_line(chunk.lines, chunk.problems) > after:
+            yield chunk.after(after)

@@ -6,26 +6,25 @@ not name are not read. Training goes through the same checks as the stream (``fe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from features.batch import FeatureBatch
-from features.columns import build_batch
+from features.checked_rows import checked_rows, no_rows, present_roles
+from features.compressed import bare_name
 from features.csv_file import CsvFile
 from features.errors import TableError
 from features.events import EventShape
+from features.input_files import InputFile, open_input
 from features.parquet_file import ParquetFile
-from features.paths import Gathered, split
-from features.rejection import Rejection
-from features.rows import LineProblem, RowChunk, Rows, TableFile
+from features.rows import LineProblem, RowChunk, Rows, TableFile, last_line, rows_after
 from features.schema import FeatureSchema
 
 DEFAULT_CHUNK_ROWS = 10_000
 _PARQUET_MAGIC = b"PAR1"
-_PARQUET_SUFFIXES = (".parquet", ".pq")
+PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,11 @@ class EventChunk:
     lines: Sequence[int]
     problems: Sequence[LineProblem]
 
+    @property
+    def last(self) -> int:
+        """Return the number of its last line, event or not; 0 where there is none."""
+        return last_line(self.lines, self.problems)
+
 
 @dataclass(frozen=True, slots=True)
 class TableBatch:
@@ -53,7 +57,7 @@ class TableBatch:
             file has no such column.
         rejections: The lines that do not fit, in order.
         n_rows: All rows of the file, good and bad.
-        digest: SHA-256 of the file, in hex.
+        digest: SHA-256 of the file as it is stored, in hex.
     """
 
     batch: FeatureBatch
@@ -63,26 +67,33 @@ class TableBatch:
 
 
 def open_table(path: Path | str) -> TableFile:
-    """Return the file opened by what it is: Parquet by its first bytes or its name, else CSV.
+    """Return the file opened by what it is: Parquet by its first bytes or its name, else CSV, also compressed.
+
+    A path, ``file://`` or ``s3://bucket/key``; gzip, bzip2 and zstd are unpacked as they are read.
 
     Raises:
         TableError: It cannot be read at all.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_PARQUET_MAGIC))
-    except OSError as error:
-        raise TableError(f"{path}: cannot be opened: {error.strerror}") from error
-    if head == _PARQUET_MAGIC or path.suffix.lower() in _PARQUET_SUFFIXES:
-        return ParquetFile(path)
-    return CsvFile(path)
+    return table_of(open_input(path))
+
+
+def table_of(source: InputFile) -> TableFile:
+    """Return the table in a file that is open.
+
+    Raises:
+        TableError: It cannot be read at all.
+    """
+    with source.content() as content:
+        head = content.read(len(_PARQUET_MAGIC))
+    if head == _PARQUET_MAGIC or bare_name(source.name).endswith(PARQUET_SUFFIXES):
+        return ParquetFile(source)
+    return CsvFile(source)
 
 
 def read_events(
-    path: Path | str, schema: FeatureSchema, *, chunk_rows: int = DEFAULT_CHUNK_ROWS
+    path: Path | str, schema: FeatureSchema, *, chunk_rows: int = DEFAULT_CHUNK_ROWS, after: int = 0
 ) -> Iterator[EventChunk]:
-    """Return the events of a file in pieces, with the lines that give none.
+    """Return the events of a file behind the line ``after`` in pieces, with the lines that give none.
 
     The columns of all fields and of id, key and time must be there; label and passthrough are read where
     they are. A null is not a problem here: whether it may be is the reader's policy.
@@ -96,11 +107,11 @@ def read_events(
     required = [*(f.source for f in schema.fields), roles.id, roles.key, roles.time]
     require_columns(table, path, names=required)
     shape = EventShape(schema, available=table.columns)
-    return _event_chunks(table, shape, chunk_rows)
+    return _event_chunks(shape, table, rows_after(table, shape.sources, chunk_rows=chunk_rows, after=after))
 
 
-def _event_chunks(table: TableFile, shape: EventShape, chunk_rows: int) -> Iterator[EventChunk]:
-    for chunk in table.chunks(shape.sources, chunk_rows=chunk_rows):
+def _event_chunks(shape: EventShape, table: TableFile, chunks: Iterator[RowChunk]) -> Iterator[EventChunk]:
+    for chunk in chunks:
         events, lines, problems = shape.events(table, chunk)
         yield EventChunk(events, lines, sorted([*chunk.problems, *problems], key=lambda problem: problem.line))
 
@@ -112,24 +123,16 @@ def read_batch(path: Path | str, schema: FeatureSchema) -> TableBatch:
     are. The key is not read.
 
     Raises:
-        TableError: The file cannot be read or lacks columns.
+        TableError: The file cannot be read, lacks columns, or was changed meanwhile.
     """
-    table = open_table(path)
+    source = open_input(path)
+    table = table_of(source)
     require_columns(table, path, names=[*(f.source for f in schema.fields), schema.roles.label])
-    present = _present_roles(schema, table.columns)
-    batches = [build_batch(_gathered(table, _no_rows(present), present), present).batch]
-    rejections: list[LineProblem] = []
-    for chunk in table.chunks(_sources(present) if table.columns else [], chunk_rows=DEFAULT_CHUNK_ROWS):
-        decoded = build_batch(_gathered(table, chunk, present), present)
-        batches.append(decoded.batch)
-        problems = [*chunk.problems, *map(_line_problem, decoded.rejections)]
-        rejections += sorted(problems, key=lambda problem: problem.line)
-    batch = FeatureBatch.concatenate(batches)
-    return TableBatch(batch, rejections, n_rows=len(batch) + len(rejections), digest=_digest(Path(path)))
-
-
-def _line_problem(rejection: Rejection) -> LineProblem:
-    return LineProblem(rejection.row, rejection.reason, rejection.detail)
+    present = present_roles(replace(schema, roles=replace(schema.roles, key=None)), table.columns)
+    pieces = list(checked_rows(table, present, chunk_rows=DEFAULT_CHUNK_ROWS)) if table.columns else []
+    batch = FeatureBatch.concatenate([no_rows(table, present), *(piece.batch for piece in pieces)])
+    problems = [problem for piece in pieces for problem in piece.problems]
+    return TableBatch(batch, problems, n_rows=len(batch) + len(problems), digest=source.digest())
 
 
 def require_columns(table: Rows, path: Path | str, *, names: Sequence[str | None]) -> None:
@@ -148,42 +151,10 @@ def require_columns(table: Rows, path: Path | str, *, names: Sequence[str | None
         raise TableError(f"{path}: no column {', '.join(missing)}; there are {shown}{meant}")
 
 
-def _present_roles(schema: FeatureSchema, columns: Sequence[str]) -> FeatureSchema:
-    roles = schema.roles
-    there = set(columns)
-    return FeatureSchema(
-        schema.fields,
-        replace(
-            roles,
-            id=roles.id if roles.id in there else None,
-            time=roles.time if roles.time in there else None,
-            passthrough=tuple(path for path in roles.passthrough if path in there),
-        ),
-    )
+def file_digest(path: Path | str) -> str:
+    """Return the SHA-256 of a file as it is stored, in hex.
 
-
-def _sources(schema: FeatureSchema) -> list[str]:
-    roles = schema.roles
-    named = [*(f.source for f in schema.fields), roles.id, roles.time, roles.label, *roles.passthrough]
-    return [name for name in dict.fromkeys(named) if name is not None]
-
-
-def _no_rows(schema: FeatureSchema) -> RowChunk:
-    return RowChunk((), dict.fromkeys(_sources(schema), ()), ())
-
-
-def _gathered(table: TableFile, chunk: RowChunk, schema: FeatureSchema) -> Gathered:
-    roles = schema.roles
-    return Gathered(
-        rows=chunk.lines,
-        fields=[table.typed(chunk.cells[f.source], f) for f in schema.fields],
-        ids=None if roles.id is None else table.plain(chunk.cells[roles.id]),
-        times=None if roles.time is None else table.instants(chunk.cells[roles.time]),
-        labels=None if roles.label is None else table.plain(chunk.cells[roles.label]),
-        passthrough={split(path)[-1]: table.plain(chunk.cells[path]) for path in roles.passthrough},
-    )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    Raises:
+        TableError: It cannot be read.
+    """
+    return open_input(path).digest()
