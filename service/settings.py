@@ -18,6 +18,7 @@ from features.schema import FeatureSchema, Roles
 from producer.encoding import RESERVED_FIELDS
 from service.errors import SettingsError
 from service.plugins import refuse_our_own
+from service.settings_buffer import buffer_refusals, group_refusals, label_refusals, topic_refusals
 from service.settings_explain import explain
 from service.settings_kafka import KafkaSettings, is_secret, kafka_refusals
 from service.settings_registry import RegistrySettings, hide_userinfo, registry_refusals
@@ -260,9 +261,9 @@ def _checked(data: dict[str, Any], given: Mapping[KeyPath, Given], *, folder: Pa
 
 def _refusals(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with the settings as a whole."""
-    yield from _topic_refusals(settings)
-    if settings.groups.replay == settings.groups.score:
-        yield "groups.replay: must differ from groups.score: replays can commit only for a group without members"
+    yield from topic_refusals(settings.topics)
+    yield from _passthrough_refusals(settings)
+    yield from group_refusals(settings.groups)
     yield from kafka_refusals(
         settings.kafka, delivery=settings.delivery, transaction_ms=milliseconds(settings.transaction.timeout)
     )
@@ -270,6 +271,10 @@ def _refusals(settings: Settings) -> Iterator[str]:
         yield from refuse_our_own(settings.kafka.oauth, where="kafka.oauth")
     yield from registry_refusals(settings.schema_registry)
     yield from _format_refusals(settings)
+    has_registry, events_format = settings.schema_registry.is_set, settings.features.format
+    labels = settings.labels
+    yield from label_refusals(labels, model=settings.model, events_format=events_format, has_registry=has_registry)
+    yield from buffer_refusals(settings.buffer, labels=labels)
     if settings.model.task == "regression" and settings.model.positive is not None:
         yield "model.positive: a regression has no classes; remove it"
     if settings.model.task == "regression" and settings.output.probabilities:
@@ -296,18 +301,6 @@ def _format_refusals(settings: Settings) -> Iterator[str]:
         yield "features.subjects: 'any' stands alone: it lets every subject in"
     if output.auto_register and not (has_registry and output.format == "avro"):
         yield "output.auto_register: means nothing without a schema registry and 'output: {format: avro}'; remove it"
-
-
-def _topic_refusals(settings: Settings) -> Iterator[str]:
-    topics = settings.topics
-    for name, topic in (("scores", topics.scores), ("dead_letters", topics.dead_letters)):
-        if topic in topics.features:
-            yield f"topics.{name}: {topic!r} is also an input topic, so every record would come round again for ever"
-    if topics.scores == topics.dead_letters:
-        yield f"topics.dead_letters: must differ from topics.scores, both are {topics.scores!r}"
-    if len(set(topics.features)) != len(topics.features):
-        yield "topics.features: names a topic twice"
-    yield from _passthrough_refusals(settings)
 
 
 def _passthrough_refusals(settings: Settings) -> Iterator[str]:

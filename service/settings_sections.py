@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from features.schema import Field as FeatureField
 from features.schema import FieldType, NullPolicy
@@ -25,10 +25,20 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _as_label(value: object) -> object:
+    """Return a class as YAML may read it, a number or a boolean, as the text it was."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
 Count: TypeAlias = Annotated[int, Field(gt=0), BeforeValidator(_refuse_boolean)]
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_refuse_boolean)]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_boolean)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
+ClassName: TypeAlias = Annotated[
+    Text, BeforeValidator(_as_label), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Topic: TypeAlias = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$", max_length=249)
@@ -147,13 +157,13 @@ class LabelsSettings(Section):
     """Dotted path of the label there; null retracts the one before."""
     time: Text | None = None
     """Dotted path of the time of the label: the last by this time wins; without it the record's timestamp."""
-    map: dict[str, str] = Field(default_factory=dict)
+    map: dict[Text, ClassName] = Field(default_factory=dict)
     """Class by the label as it is written, where they differ; with a map other labels than its own are refused."""
-    classes: tuple[Text, ...] = ()
+    classes: tuple[ClassName, ...] = ()
     """The classes there are; a label of another is refused. Empty: any, or those of the map."""
     max_delay: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(days=120)
     """How long a label may take; nothing is thinned or given up before."""
-    missing: Text = "ignore"
+    missing: ClassName = "ignore"
     """What an event without a label counts as after max_delay: ignore, or a class."""
 
 
@@ -203,7 +213,7 @@ class ModelSettings(Section):
     """The model's name in the store; default: the service's name."""
     task: Literal["classification", "regression"] = "classification"
     """What a score means."""
-    positive: Annotated[str | None, BeforeValidator(lambda v: str(v).lower() if isinstance(v, bool) else v)] = None
+    positive: ClassName | None = None
     """The class whose probability is the score; needed when labels are not 0/1 or false/true."""
     threshold: Annotated[float, Field(ge=0, le=1), BeforeValidator(_refuse_boolean)] = 0.5
     """Score at and above which the positive class is predicted."""
