@@ -32,8 +32,8 @@ def _ignore(step: str) -> None:
 class DeltaBufferTable:
     """Implements ``buffer.table.BufferTable``.
 
-    Opening a table costs more the more files and commits it has, so one object is kept and moved on. After an error it is
-    thrown away: nobody promises what it stands at then. Not for two threads at once.
+    Opening a table costs more the more files and commits it has, so one object is kept and moved on. After an error it
+    is thrown away: nobody promises what it stands at then. Not for two threads at once.
     """
 
     def __init__(  # noqa: PLR0913 - each is a knob

@@ -18,28 +18,32 @@ from buffer.errors import BufferingError, TableRefused, TableUnavailable
 
 _LONGEST_REASON: Final = 300  # characters
 
-_CONFLICT: Final = re.compile(r"invalid table version|version .* already exists|already exists at that location", re.I)
+_CONFLICT: Final = re.compile(
+    r"invalid table version|version .* already exists|already exists at that location", re.IGNORECASE
+)
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_CAUSE: Final = re.compile(r"\u21b3|Error:")
 _NOT_MADE: Final = "Could not create"
 
 _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (
-        re.compile(r"json error|invalid json in log|expected contiguous commit files", re.I),
+        re.compile(r"json error|invalid json in log|expected contiguous commit files", re.IGNORECASE),
         "a file of the table's log is damaged ({}); see 'A damaged log' in docs/buffer.md",
     ),
     (
         re.compile(
             r"permission ?denied|operation not permitted|access ?denied|forbidden|unauthorized|invalidaccesskeyid"
             r"|signaturedoesnotmatch",
-            re.I,
+            re.IGNORECASE,
         ),
         "access is denied ({}); give this user the right to read and write there, or correct buffer.storage",
     ),
     (
-        re.compile(r"nosuchbucket|bucket does not exist|bucket .*not found", re.I),
+        re.compile(r"nosuchbucket|bucket does not exist|bucket .*not found", re.IGNORECASE),
         "the bucket does not exist ({}); make it, or correct buffer.uri",
     ),
     (
-        re.compile(r"not a directory|invalid table location|unsupported url|no suitable object store", re.I),
+        re.compile(r"not a directory|invalid table location|unsupported url|no suitable object store", re.IGNORECASE),
         "this is no place for a table ({}); correct buffer.uri",
     ),
 )
@@ -91,7 +95,8 @@ def _as_ours(error: Exception, uri: str) -> BufferingError:
 
 
 def shortened(text: str) -> str:
-    """Return the first line of a text, and the cause that the library puts in a second one; at most 300 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    shown = " ".join(line for line in lines[:2] if line is lines[0] or line.startswith("Error:"))
+    """Return the first line of a text, and the causes that the library puts in lines below; at most 300 characters."""
+    lines = [line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip()]
+    causes = [line.lstrip("\u21b3 ") for line in lines[1:] if _CAUSE.match(line)]
+    shown = ": ".join([*lines[:1], *causes])
     return shown if len(shown) <= _LONGEST_REASON else f"{shown[:_LONGEST_REASON]}..."
