@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from features.avro_types import AvroType, NamedTypes
+from features.cells import parse_number
 from features.errors import EncodeError
 from features.identity import event_time_ms
+from features.labels import class_name
 from features.paths import Path, split
 from features.rejection import Problem
 from features.schema import FeatureSchema
@@ -16,6 +19,8 @@ from features.schema import FeatureSchema
 Convert: TypeAlias = Callable[[Any], Any]
 
 MS_PER_DAY = 86_400_000
+_TEXTS = ("string", "enum")
+_NUMBERS = ("int", "long", "float", "double")
 _TICKS_PER_MS = {"millis": 1, "micros": 1_000, "nanos": 1_000_000}
 
 
@@ -30,6 +35,8 @@ def conversions(parsed: AvroType, named: NamedTypes, schema: FeatureSchema) -> l
     if roles.time is not None and roles.time not in features:
         ticks = next(filter(None, map(_ticks_per_ms, _types_at(parsed, split(roles.time), named))), None)
         found += [] if ticks is None else [(split(roles.time), _clock(ticks, roles.time))]
+    if roles.label is not None and roles.label not in features:
+        found.append((split(roles.label), _label_as(_kinds_at(parsed, split(roles.label), named))))
     for source in features:
         convert = next(filter(None, map(_of_logical, _types_at(parsed, split(source), named))), None)
         found += [] if convert is None else [(split(source), convert)]
@@ -110,6 +117,36 @@ def _of_logical(kind: Any) -> Convert | None:
     if ticks == 1:
         return None
     return lambda value: int(value) * ticks if isinstance(value, float | int) else value
+
+
+def _label_as(kinds: Sequence[Any]) -> Convert:
+    """Return how a label as somebody wrote it becomes one of the types that the schema has for it.
+
+    A file says ``1`` or ``true`` in words where the schema counts, and the reverse. What fits is left as it is, and so
+    is what no type is found for.
+    """
+    names = {str(kind) for kind in kinds}
+    takes_text, takes_numbers = not names.isdisjoint(_TEXTS), not names.isdisjoint(_NUMBERS)
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if takes_text else _meant(value, names)
+        if isinstance(value, bool):
+            return value if "boolean" in names or not takes_text else class_name(value)
+        if isinstance(value, float) and value.is_integer() and names.isdisjoint(("float", "double")):
+            return int(value) if takes_numbers else class_name(value)
+        return value if takes_numbers or not isinstance(value, int | float) else class_name(value)
+
+    return convert
+
+
+def _meant(text: str, names: AbstractSet[str]) -> Any:
+    """Return the number or truth value that a text spells, where the schema has such a type; else the text."""
+    name = class_name(text)
+    if "boolean" in names and name in {"true", "false"}:
+        return name == "true"
+    number = None if names.isdisjoint(_NUMBERS) else parse_number(name or "")
+    return text if number is None else number
 
 
 def _written_out(value: Any) -> Any:

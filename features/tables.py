@@ -91,7 +91,7 @@ def table_of(source: InputFile) -> TableFile:
 
 
 def read_events(
-    path: Path | str, schema: FeatureSchema, *, chunk_rows: int = DEFAULT_CHUNK_ROWS, after: int = 0
+    file: InputFile | Path | str, schema: FeatureSchema, *, chunk_rows: int = DEFAULT_CHUNK_ROWS, after: int = 0
 ) -> Iterator[EventChunk]:
     """Return the events of a file behind the line ``after`` in pieces, with the lines that give none.
 
@@ -102,10 +102,11 @@ def read_events(
         TableError: The file cannot be read or lacks columns; at once, or from the iterator when a later
             part cannot be read.
     """
-    table = open_table(path)
+    source = file if isinstance(file, InputFile) else open_input(file)
+    table = table_of(source)
     roles = schema.roles
     required = [*(f.source for f in schema.fields), roles.id, roles.key, roles.time]
-    require_columns(table, path, names=required)
+    require_columns(table, source.place, names=required)
     shape = EventShape(schema, available=table.columns)
     return _event_chunks(shape, table, rows_after(table, shape.sources, chunk_rows=chunk_rows, after=after))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -206,9 +207,16 @@ def read_avro_schema(settings: Settings) -> Mapping[str, Any] | None:
         SettingsError: The file cannot be read as a schema.
     """
     path = settings.avro_schema_path
-    if path is None:
-        return None
+    return None if path is None else read_schema_file(path, where="features.avro_schema")
+
+
+def read_schema_file(path: Path, *, where: str) -> Mapping[str, Any]:
+    """Return the Avro record schema in a file; ``where`` is the setting that names it.
+
+    Raises:
+        SettingsError: The file cannot be read as a schema.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError) as error:
-        raise SettingsError(f"features.avro_schema: {path} cannot be read as an Avro record schema: {error}") from error
+        raise SettingsError(f"{where}: {path} cannot be read as an Avro record schema: {error}") from error

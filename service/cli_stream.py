@@ -17,7 +17,9 @@ class Stream(StrEnum):
 
     FEATURES = "features"
     SCORES = "scores"
+    LABELS = "labels"
     DEAD_LETTERS = "dead-letters"
+    SHADOW_SCORES = "shadow-scores"
 
 
 def register(app: typer.Typer) -> None:
@@ -29,17 +31,35 @@ def register(app: typer.Typer) -> None:
 def publish(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV or Parquet; columns are named by the paths of the service file.")],
-    rate: Annotated[float | None, typer.Option(min=0.001, help="At most this many events a second.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="The rows are labels, for the labels topic.")] = False,  # noqa: FBT002 - a flag
+    resume: Annotated[bool, typer.Option("--resume", help="Each row once, over as many runs as it takes.")] = False,  # noqa: FBT002 - a flag
+    rate: Annotated[float | None, typer.Option(min=0.001, help="At most this many records a second.")] = None,
 ) -> None:
-    """Publish the rows of a file as feature events.
+    """Publish the rows of a file as feature events, or as labels.
 
-    Running it twice publishes every event twice. Rows that are not events are reported by line number
-    and left out; the exit code is then 1.
+    Rows that are no events are reported by line number and left out; the exit code is then 1.
+
+    Labels have the columns labels.id, labels.label and, where the service file names it, labels.time; they go out in
+    the shape the service file describes, with the value as it is written. An empty cell (a null) in the column of the
+    label retracts the label of that event. The record key is the event's own, where there is a column called as
+    features.key, else the id.
+
+    Running it twice publishes everything twice. With --resume, from the first run on, rows and the place in the file
+    are committed together: after a kill or Ctrl-C the same command goes on, a complete file is not published again.
+    The place is known by the file's content, in the consumer group NAME.publish.DIGEST, for as long as the brokers
+    keep offsets of groups (offsets.retention.minutes, 7 days by default).
     """
+    from features.input_files import open_input
     from service.cli_context import load_quietly
-    from service.stream_commands import publish_file
+    from service.publish_command import EventFile, publish_file
+    from service.publish_labels import LabelFile
+    from service.publish_ways import resumable, straight
 
-    refused = publish_file(load_quietly(context), file, rate=rate, say=lambda line: typer.echo(line, err=True))
+    settings = load_quietly(context)
+    source = open_input(file)
+    contents = (LabelFile if labels else EventFile)(settings, source)
+    way = (resumable if resume else straight)(settings, contents.topic, source)
+    refused = publish_file(contents, way, rate=rate, say=lambda line: typer.echo(line, err=True))
     raise typer.Exit(1 if refused else 0)
 
 
@@ -52,7 +72,7 @@ def tail(
 ) -> None:
     """Print records as they are committed, until Ctrl-C or the limit."""
     from service.cli_context import load_quietly
-    from service.stream_commands import follow
+    from service.tail_command import follow
     from service.tail_view import json_line, text_line
 
     settings = load_quietly(context)

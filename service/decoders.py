@@ -19,6 +19,7 @@ from features.rejection import Problem
 from producer.encoding import score_record_schema
 from producer.records import Headers
 from service.bootstrap import read_avro_schema
+from service.label_records import label_format, label_record_schema
 from service.schemas import build_schemas
 from service.settings import Settings
 
@@ -40,6 +41,19 @@ def event_decoder(settings: Settings) -> Decode:
     if registry is not None:
         return RegistryDecoder(registry)
     return bare_avro(read_avro_schema(settings) or feature_record_schema(settings.feature_schema()))
+
+
+def label_decoder(settings: Settings) -> Decode:
+    """Return what decodes a record of the labels topic of this service.
+
+    Raises:
+        SettingsError: The file of the writer schema cannot be read, or the registry's client cannot be built.
+        CodecError: The writer schema is not valid, or not safe to decode by.
+    """
+    if label_format(settings) == "json":
+        return decode_json
+    registry = build_schemas(settings)
+    return bare_avro(label_record_schema(settings)) if registry is None else RegistryDecoder(registry)
 
 
 def score_decoder(settings: Settings) -> Decode:

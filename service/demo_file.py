@@ -17,9 +17,9 @@ from service.decoders import score_decoder
 from service.embedded import EmbeddedService
 from service.errors import ServiceError
 from service.live_view import LiveView
+from service.publish_command import encode_chunk, key_reader, publish_encoder
 from service.schemas import build_schemas
 from service.settings import Settings
-from service.stream_commands import encode_chunk, key_reader, publish_encoder
 
 CHUNK_ROWS = 500
 SHOWN_SCORES = 5

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from features.avro_schema import feature_record_schema
 from features.errors import SchemaIncompatible
 from features.registry import SchemaRegistry, value_subject
 from service.cluster import Denied, TopicFacts
+from service.label_records import label_format, label_record_schema, label_subjects
 from service.schemas import score_schema_text
 from service.settings import Settings
 
@@ -49,8 +51,9 @@ class TopicOutcome:
 
 def wanted_topics(settings: Settings) -> dict[str, str]:
     """Return every topic of the service with the role it has, inputs first."""
-    wanted = dict.fromkeys(settings.topics.features, "features")
-    return {**wanted, settings.topics.scores: "scores", settings.topics.dead_letters: "dead letters"}
+    topics = settings.topics
+    outputs = {topics.scores: "scores", topics.dead_letters: "dead letters", topics.shadow_scores: "shadow scores"}
+    return {**dict.fromkeys(topics.features, "features"), topics.labels: "labels", **outputs}
 
 
 def create_topics(
@@ -58,7 +61,7 @@ def create_topics(
 ) -> list[TopicOutcome]:
     """Create the topics that are missing; one that exists is left as it is.
 
-    The scores topic gets as many partitions as there are in the first features topic unless a number is given.
+    The others get as many partitions as there are in the first features topic unless a number is given.
 
     Raises:
         ServiceError: The cluster does not answer, or refuses.
@@ -84,25 +87,34 @@ def create_topics(
 
 
 def register_schemas(settings: Settings, registry: SchemaRegistry) -> list[TopicOutcome]:
-    """Register the schemas of the service that are missing; a subject of events that exists is left as it is.
+    """Register the schemas of the service that are missing; a subject of events or labels that exists is left as it is.
 
     Raises:
         SchemasUnavailable: The registry does not answer.
-        CodecError: A path of the events cannot be an Avro name.
+        CodecError: A path of the events or the labels cannot be an Avro name.
     """
     outcomes: list[TopicOutcome] = []
-    allowed = settings.allowed_subjects
     for topic in settings.topics.features if settings.features.format == "avro" else ():
-        subject = value_subject(topic)
-        found = registry.latest(subject)
-        if found is not None:
-            outcomes.append(TopicOutcome(subject, SCHEMA, "exists", f"version {found.version}, id {found.id}"))
-        elif allowed is None or subject in allowed:  # else the schemas are registered in another way
-            schema = feature_record_schema(settings.feature_schema(), name=settings.name)
-            outcomes.append(_registered(registry, subject, json.dumps(schema)))
+        schema = feature_record_schema(settings.feature_schema(), name=settings.name)
+        outcomes += _of_writers(registry, value_subject(topic), schema, allowed=settings.allowed_subjects)
+    if label_format(settings) == "avro":
+        subject, ours = value_subject(settings.topics.labels), label_record_schema(settings)
+        outcomes += _of_writers(registry, subject, ours, allowed=label_subjects(settings))
     if settings.output.format == "avro":
         outcomes.append(_registered(registry, settings.scores_subject, score_schema_text(settings)))
     return outcomes
+
+
+def _of_writers(
+    registry: SchemaRegistry, subject: str, schema: Mapping[str, Any], *, allowed: frozenset[str] | None
+) -> list[TopicOutcome]:
+    """Register ours where the writers have none yet, and nothing where they are registered in another way."""
+    found = registry.latest(subject)
+    if found is not None:
+        return [TopicOutcome(subject, SCHEMA, "exists", f"version {found.version}, id {found.id}")]
+    if allowed is not None and subject not in allowed:
+        return []
+    return [_registered(registry, subject, json.dumps(schema))]
 
 
 def _registered(registry: SchemaRegistry, subject: str, text: str) -> TopicOutcome:

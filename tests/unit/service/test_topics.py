@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from features.schema_inference import leaves_of
 from service.cluster import Denied, TopicFacts
 from service.settings import Settings, settings_from
 from service.topics import TopicOutcome, create_topics, register_schemas
 from tests.support.registry_fake import FakeRegistry
 
+OTHERS = ("labels", "scores", "dead-letters", "shadow-scores")
 FOUND = TopicFacts("fraud.features", partitions=6, replication=3, in_sync=3, leaderless=0, settings={})
 
 
@@ -39,18 +41,18 @@ def settings() -> Settings:
 
 
 def test_create_topics_makes_what_is_missing_with_the_numbers_asked_for() -> None:
-    """The input, the scores and the dead letters."""
+    """The inputs, events and labels, and the outputs."""
     cluster = Topics()
     outcomes = create_topics(settings(), cluster, partitions=4, replication=3)
-    assert cluster.created == [("fraud.features", 4, 3), ("fraud.scores", 4, 3), ("fraud.dead-letters", 4, 3)]
+    assert cluster.created == [(f"fraud.{name}", 4, 3) for name in ("features", *OTHERS)]
     assert {outcome.result for outcome in outcomes} == {"created"}
 
 
-def test_create_topics_gives_outputs_the_partitions_of_the_input() -> None:
-    """Readers can join scores with events by partition unless somebody asks for something else."""
+def test_create_topics_gives_all_others_the_partitions_of_the_events() -> None:
+    """Scores and labels can be joined with events by partition unless somebody asks for something else."""
     cluster = Topics(FOUND)
     create_topics(settings(), cluster, partitions=None, replication=None)
-    assert cluster.created == [("fraud.scores", 6, -1), ("fraud.dead-letters", 6, -1)]
+    assert cluster.created == [(f"fraud.{name}", 6, -1) for name in OTHERS]
 
 
 def test_create_topics_asks_again_until_the_broker_knows_what_it_made() -> None:
@@ -82,13 +84,14 @@ def test_create_topics_twice_changes_nothing() -> None:
     cluster = Topics()
     create_topics(settings(), cluster, partitions=4, replication=1)
     assert {o.result for o in create_topics(settings(), cluster, partitions=4, replication=1)} == {"exists"}
-    assert len(cluster.created) == 3
+    assert len(cluster.created) == 1 + len(OTHERS)
 
 
 def test_create_topics_says_what_it_may_not_look_at() -> None:
     """A topic without rights is neither missing nor fine."""
     outcomes = create_topics(settings(), Topics(FOUND, denied=["fraud.scores"]), partitions=None, replication=None)
-    assert [outcome.result for outcome in outcomes] == ["exists", "denied", "created"]
+    found = {outcome.name.removeprefix("fraud."): outcome.result for outcome in outcomes}
+    assert found == {"features": "exists", **dict.fromkeys(OTHERS, "created"), "scores": "denied"}
 
 
 def with_registry(**sections: Any) -> Settings:
@@ -98,6 +101,7 @@ def with_registry(**sections: Any) -> Settings:
         "schema_registry": {"url": "mock://topics"},
         "features": {"fields": [{"name": "x", "type": "double"}], **sections.pop("features", {})},
         "output": {"format": "avro", **sections.pop("output", {})},
+        **sections,
     }
     return settings_from(data, folder=Path())
 
@@ -111,18 +115,32 @@ def test_register_schemas_registers_what_is_missing_once() -> None:
     """A service that may not register anything while it runs finds its schemas there."""
     registry = FakeRegistry()
     outcomes = [shown(register_schemas(with_registry(), registry)) for _ in range(2)]
-    subjects = ["fraud.features-value", "fraud.scores-value"]
+    subjects = ["fraud.features-value", "fraud.labels-value", "fraud.scores-value"]
     assert outcomes == [[(name, "created") for name in subjects], [(name, "exists") for name in subjects]]
 
 
 def test_register_schemas_leaves_the_writers_schema_alone() -> None:
-    """What events are written by belongs to those who write them, whatever the service reads of it."""
+    """What events and labels are written by belongs to those who write them, whatever the service reads of it."""
     registry = FakeRegistry()
-    registry.add("fraud.features-value", {"type": "record", "name": "Theirs", "fields": []})
+    for name in ("fraud.features-value", "fraud.labels-value"):
+        registry.add(name, {"type": "record", "name": "Theirs", "fields": []})
     outcomes = register_schemas(with_registry(output={"format": "json"}), registry)
-    assert shown(outcomes) == [("fraud.features-value", "exists")]
-    elsewhere = with_registry(features={"subjects": ["bank.Event"]}, output={"format": "json"})
+    assert shown(outcomes) == [("fraud.features-value", "exists"), ("fraud.labels-value", "exists")]
+    elsewhere = with_registry(
+        features={"subjects": ["bank.Event"]}, labels={"subjects": ["bank.Label"]}, output={"format": "json"}
+    )
     assert register_schemas(elsewhere, FakeRegistry()) == []
+
+
+def test_register_schemas_registers_labels_of_the_shape_that_the_file_describes() -> None:
+    """The paths of the service file are what a label has, and its value may be of any kind."""
+    registry = FakeRegistry()
+    paths = {"id": "txn.ref", "label": "status", "time": "posted"}
+    register_schemas(with_registry(labels=paths, features={"format": "json"}, output={"format": "json"}), registry)
+    assert registry.store.subjects == {}
+    register_schemas(with_registry(labels={**paths, "format": "avro"}, features={"format": "json"}), registry)
+    leaves = leaves_of(registry.latest("fraud.labels-value").schema)  # type: ignore[union-attr]
+    assert {leaf.path for leaf in leaves} == set(paths.values())
 
 
 def test_register_schemas_says_that_the_scores_schema_is_refused() -> None:

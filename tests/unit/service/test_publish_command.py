@@ -7,8 +7,8 @@ import pytest
 
 from features.errors import CodecError
 from service.errors import ServiceError
+from service.publish_command import publish_encoder
 from service.settings import Settings, settings_from
-from service.stream_commands import publish_encoder
 from tests.support.registry_fake import FakeRegistry
 
 EVENT = {"type": "record", "name": "Event", "fields": [{"name": "x", "type": "double"}]}
