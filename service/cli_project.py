@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.checks import Check
     from service.init_command import Proposal
     from service.service_file import Format
+    from service.settings import Settings
     from service.topics import TopicOutcome
 
 _COLOURS: Final = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
@@ -168,26 +169,38 @@ def config_schema(
     context: typer.Context,
     feature: Annotated[bool, typer.Option("--feature", help="The Avro schema of a feature event.")] = False,  # noqa: FBT002 - a flag
     score: Annotated[bool, typer.Option("--score", help="The Avro schema of a score record.")] = False,  # noqa: FBT002 - a flag
+    label: Annotated[bool, typer.Option("--label", help="The Avro schema of a label.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Print the JSON Schema of the service file, or the Avro schema of a record of this service."""
     from service.errors import UsageError
     from service.settings import Settings
 
-    if feature and score:
-        raise UsageError("config schema: --feature and --score are two schemas; ask for one at a time")
-    if not feature and not score:
-        schema = Settings.json_schema()
-    elif feature:
-        from features.avro_schema import feature_record_schema
-
-        settings = load(context)
-        schema = feature_record_schema(settings.feature_schema(), name=settings.name)
+    if feature + score + label > 1:
+        raise UsageError("config schema: --feature, --score and --label are three schemas; ask for one at a time")
+    if not feature and not score and not label:
+        schema: Mapping[str, Any] = Settings.json_schema()
     else:
-        from producer.encoding import score_record_schema
-
-        names = load(context).output.passthrough_names
-        schema = score_record_schema(names)
+        settings = load(context)
+        schema = _feature_schema(settings) if feature else _score_schema(settings) if score else _label_schema(settings)
     typer.echo(json.dumps(schema, indent=2))
+
+
+def _feature_schema(settings: Settings) -> Mapping[str, Any]:
+    from features.avro_schema import feature_record_schema
+
+    return feature_record_schema(settings.feature_schema(), name=settings.name)
+
+
+def _score_schema(settings: Settings) -> Mapping[str, Any]:
+    from producer.encoding import score_record_schema
+
+    return score_record_schema(settings.output.passthrough_names)
+
+
+def _label_schema(settings: Settings) -> Mapping[str, Any]:
+    from service.label_records import label_record_schema
+
+    return label_record_schema(settings)
 
 
 def topics_create(

@@ -129,7 +129,7 @@ def _lines(
     yield "  fields: # in the order the model sees them; a record that breaks one of these is a dead letter"
     yield from (f"    - {_field(field)}" for field in inferred.schema.fields)
     yield ""
-    yield from _truth(inferred)
+    yield from _truth(inferred, name=name)
 
 
 def _clients(place: Place) -> Iterator[str]:
@@ -153,14 +153,21 @@ def _role(role: str, path: str | None, meaning: str) -> Iterator[str]:
     yield f"  {role}: {scalar(path)} # {meaning}" if path is not None else f"  # {role}: ... {meaning}"
 
 
-def _truth(inferred: Inferred) -> Iterator[str]:
+def _truth(inferred: Inferred, *, name: str) -> Iterator[str]:
     """Yield what is said of labels and the model."""
     roles = inferred.schema.roles
     if roles.label is not None:
         yield "labels:"
         yield f"  inline: {scalar(roles.label)} # read by training, never by a model"
+        indent = "  # "
     else:
-        yield "# labels: {inline: ...} # what training learns from: the path of the label in the data it is given"
+        yield "# labels:"
+        yield "#   inline: ... # what training learns from: the path of the label in the data it is given"
+        indent = "#   "
+    if roles.id is not None:  # labels that come later, on a topic of their own, name the event by it
+        yield f"{indent}id: event_id # where a record of the topic {scalar(f'{name}.labels')} names the event"
+        yield f"{indent}label: label # its label there; null takes the one before back"
+        yield f"{indent}max_delay: 120d # how long a label may take to come"
     yield ""
     yield "model:"
     yield "  store: ./model-store"

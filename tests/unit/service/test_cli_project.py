@@ -88,3 +88,26 @@ def test_config_schema_of_a_score_has_the_passthrough_fields(folder: Path, capsy
     assert run(["config", "schema", "--score"]) == 0
     names = [field["name"] for field in json.loads(capsys.readouterr().out)["fields"]]
     assert {"score", "model_version", "country"} <= set(names)
+
+
+def test_config_schema_of_a_label_has_the_paths_of_the_service_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever sends labels sees what a record of theirs is, in their own words."""
+    run(INIT)
+    text = (folder / "tidemill.yaml").read_text()
+    (folder / "tidemill.yaml").write_text(
+        text.replace("labels:\n", "labels:\n  id: txn\n  label: status\n  time: at\n")
+    )
+    capsys.readouterr()
+    assert run(["config", "schema", "--label"]) == 0
+    types = {field["name"]: field["type"] for field in json.loads(capsys.readouterr().out)["fields"]}
+    assert (types["txn"], types["at"]["logicalType"]) == ("string", "timestamp-millis")
+    assert types["status"] == ["null", "boolean", "long", "double", "string"]
+
+
+def test_config_schema_prints_one_schema_at_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two in one output would be no schema."""
+    run(INIT)
+    assert run(["config", "schema", "--label", "--score"]) == 2
+    assert "ask for one at a time" in capsys.readouterr().err

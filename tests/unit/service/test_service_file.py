@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_service_files_say_where_the_events_are() -> None:
     assert settings.schema_registry.client_conf() == {"url": "https://registry:8081"}
     assert (settings.topics.features, settings.allowed_subjects) == (("bank.payments",), frozenset({"bank.Payment"}))
     assert (list(files), settings.labels.inline) == ([FILE_NAME], None)
+
+
+@pytest.mark.parametrize("label", ["is_fraud", None], ids=["inline", "later"])
+def test_service_files_say_how_labels_come_later(label: str | None) -> None:
+    """What is proposed as a comment is what a person has to take the sign away from, and no more."""
+    inferred = Inferred(FeatureSchema(SCHEMA.fields, Roles(id="txn", label=label)), "regression", {}, None, 10, ())
+    text = service_files(inferred, name="fraud", source="x.csv", place=HERE, format="json")[FILE_NAME]
+    above, block, rest = re.split(r"(?:# )?labels:\n|\n\n(?=model:)", text)
+    named = "\n".join(["labels:", *(re.sub(r"^(  # |#   )", "  ", line) for line in block.splitlines())])
+    data = parse_yaml(f"{above}\n{named}\n{rest}".replace("...", "y").replace("event_id", "ref"), origin="f").data
+    settings = settings_from(data, folder=Path())
+    assert (settings.labels.id, settings.labels.inline, "fraud.labels" in text) == ("ref", label or "y", True)
 
 
 def test_write_new_replaces_nothing(tmp_path: Path) -> None:
