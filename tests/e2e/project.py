@@ -78,11 +78,9 @@ class Project:
         """Start a scoring process with its log in a file."""
         return ServiceProcess(self.folder, f"score-{slot}", ["score", "--slot", slot, "--admin-port", "0"])
 
-    def start_buffering(self, name: str, *, admin_port: int = 0, **environment: str) -> ServiceProcess:
+    def start_buffering(self, name: str, **environment: str) -> ServiceProcess:
         """Start a buffering process with its log in a file; ``environment`` is for it alone."""
-        return ServiceProcess(
-            self.folder, f"buffer-{name}", ["buffer", "run", "--admin-port", str(admin_port)], **environment
-        )
+        return ServiceProcess(self.folder, f"buffer-{name}", ["buffer", "run", "--admin-port", "0"], **environment)
 
     def tracked_files(self) -> dict[str, bytes]:
         """Return the files of the foreign packages, to see that nothing was written among them."""
