@@ -23,9 +23,14 @@ _CONFLICT: Final = re.compile(
 )
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _CAUSE: Final = re.compile(r"\u21b3|Error:")
+_STORE_CODE: Final = re.compile(r"<Code>(\w{1,100})</Code>")
 _NOT_MADE: Final = "Could not create"
 
 _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
+    (
+        re.compile(r"not yet implemented|<code>notimplemented|operation not supported", re.IGNORECASE),
+        "this storage cannot make a file only if there is none, which keeps two writers apart ({}); use another",
+    ),
     (
         re.compile(r"json error|invalid json in log|expected contiguous commit files", re.IGNORECASE),
         "a file of the table's log is damaged ({}); see 'A damaged log' in docs/buffer.md",
@@ -95,7 +100,10 @@ def _as_ours(error: Exception, uri: str) -> BufferingError:
 
 
 def shortened(text: str) -> str:
-    """Return the first line of a text, and the causes that the library puts in lines below; at most 300 characters."""
+    """Return the first line of a text with the causes the library puts below it, or what the object store calls it."""
+    code = _STORE_CODE.search(text)
+    if code is not None:
+        return f"{code[1]} of the object store"
     lines = [line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip()]
     causes = [line.lstrip("\u21b3 ") for line in lines[1:] if _CAUSE.match(line)]
     shown = ": ".join([*lines[:1], *causes])
