@@ -62,7 +62,8 @@ class InputFile:
 
     def __init__(self, place: str, stored: StoredBytes) -> None:
         self.place = place
-        self.name = place.rstrip("/").rpartition("/")[2]
+        bare = place.partition("?")[0] if is_remote(place) else place
+        self.name = bare.rpartition("/")[2]
         self._stored = stored
         try:
             self._stamp = Stamp(*stored.stamp())

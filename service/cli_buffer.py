@@ -7,7 +7,9 @@ from typing import Final
 
 import typer
 
-PARTS: Final[tuple[ModuleType, ...]] = ()
+from service import cli_buffer_load
+
+PARTS: Final[tuple[ModuleType, ...]] = (cli_buffer_load,)
 
 
 def register(app: typer.Typer) -> None:
