@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -81,13 +82,21 @@ def features_schema(schema: FeatureSchema) -> pa.Schema:
     A row written before a field existed has null there.
 
     Raises:
-        TableRefused: A field is called like one of our own columns.
+        TableRefused: A field is called like one of our own columns, or like another field but for upper and lower
+            case, which the tables do not tell apart.
     """
-    taken = sorted(RESERVED.intersection(schema.names))
+    taken = sorted(name for name in schema.names if name.lower() in RESERVED)
     if taken:
         raise TableRefused(
             f"features.fields: {', '.join(taken)} would be a column of the buffer's own; give the field another 'name'"
             " and keep its path in 'from'"
+        )
+    counts = Counter(name.lower() for name in schema.names)
+    doubled = [name for name in schema.names if counts[name.lower()] > 1]
+    if doubled:
+        raise TableRefused(
+            f"features.fields: {', '.join(doubled)} differ in upper and lower case only, which the buffer's tables do"
+            " not tell apart; give them other names and keep their paths in 'from'"
         )
     fields = [pa.field(field.name, arrow_type(field)) for field in schema.fields]
     return pa.schema([*RECORD_COLUMNS, *_EVENT_COLUMNS, *fields])
