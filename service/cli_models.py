@@ -10,6 +10,7 @@ import typer
 from service.cli_context import help_of
 
 if TYPE_CHECKING:
+    from service.labelled_buffer import FromBuffer
     from service.model_desk import Desk
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
@@ -36,7 +37,16 @@ def register(app: typer.Typer) -> None:
 def train(  # noqa: PLR0913 - each is an option
     context: typer.Context,
     *,
-    data: Annotated[Path, typer.Option(help="CSV or Parquet with the fields and the label.")],
+    data: Annotated[Path | None, typer.Option(help="CSV or Parquet with the fields and the label.")] = None,
+    from_buffer: Annotated[
+        bool, typer.Option("--from-buffer", help="Learn from the labelled events of the buffer instead of a file.")
+    ] = False,
+    last: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Of the buffer only events of this long before now: 30d.")
+    ] = None,
+    max_examples: Annotated[
+        int, typer.Option(min=1, help="Of the buffer at most so many, drawn at random: they have to fit the memory.")
+    ] = 1_000_000,
     validation: Annotated[
         Path | None,
         typer.Option(help="The set to judge on. Default: validation.uri, else the latest fifth, else a fifth."),
@@ -66,14 +76,36 @@ def train(  # noqa: PLR0913 - each is an option
     """
     import json
 
+    source = _examples_source(data, from_buffer=from_buffer, last=last, most=max_examples, seed=seed)
     desk = _desk(context, positive=positive, threshold=threshold)
     from service.train_command import Promotion, TrainingOrder, train_and_judge
 
     promotion = Promotion.NEVER if no_promote else Promotion.IF_ALLOWED
-    trained = train_and_judge(desk, TrainingOrder(data, validation, estimator, seed, promotion, tuple(without or ())))
+    trained = train_and_judge(desk, TrainingOrder(source, validation, estimator, seed, promotion, tuple(without or ())))
     typer.echo(json.dumps(trained.as_json()) if as_json else trained.as_text())
     if fail_on_reject and not trained.verdict.decision.promote:
         raise typer.Exit(1)
+
+
+def _examples_source(
+    data: Path | None, *, from_buffer: bool, last: str | None, most: int, seed: int
+) -> Path | FromBuffer:
+    from service.errors import UsageError
+    from service.labelled_buffer import FromBuffer
+    from service.units import parse_duration
+
+    if data is not None and from_buffer:
+        raise UsageError("--data and --from-buffer: learn from one of the two")
+    if data is not None and last is not None:
+        raise UsageError("--last picks events of the buffer; it goes with --from-buffer")
+    if data is not None:
+        return data
+    if not from_buffer:
+        raise UsageError("give a file with --data FILE, or --from-buffer")
+    try:
+        return FromBuffer(None if last is None else parse_duration(last), most, seed)
+    except ValueError as error:
+        raise UsageError(f"--last: {error}") from None
 
 
 def list_versions(context: typer.Context, *, as_json: JsonFlag = False) -> None:

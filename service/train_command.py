@@ -20,6 +20,7 @@ from models.build import build_artifact
 from models.errors import AliasMoved
 from models.store import CHAMPION
 from service.errors import ServiceError, UsageError
+from service.labelled_buffer import FromBuffer, LabelledBuffer, read_buffer
 from service.labelled_file import LabelledFile, read_labelled
 from service.model_desk import Desk
 from service.model_history import GATE, PROMOTED, PUBLISHED, REJECTED
@@ -39,7 +40,7 @@ class TrainingOrder:
     """What was asked for on the command line.
 
     Attributes:
-        data: The file to learn from.
+        data: The file to learn from, or which examples of the buffer.
         validation: The pre-defined validation set; None: that of the service file, else a part of the data.
         estimator: A name of ours, or ``module:factory``.
         seed: Of the split and of the estimator.
@@ -47,7 +48,7 @@ class TrainingOrder:
         without: Fields of the service file that the model shall not use.
     """
 
-    data: Path
+    data: Path | FromBuffer
     validation: Path | None
     estimator: str
     seed: int
@@ -81,10 +82,10 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
+class _Sets:
     """What is learnt from, and the validation set where one is given."""
 
-    data: LabelledFile
+    data: LabelledFile | LabelledBuffer
     given: LabelledFile | None
 
 
@@ -104,15 +105,15 @@ def train_and_judge(desk: Desk, order: TrainingOrder) -> Trained:
     desk.policy(None)  # a wrong metric is told before anything is fitted
     spec = _spec(desk, order)
     _check_without(desk, order)
-    files = _read(desk, order)
-    candidate = _fit(spec, files)
+    sets = _read(desk, order)
+    candidate = _fit(spec, sets)
     for warning in candidate.warnings:
         desk.say(f"warning: {order.estimator}: {warning}")
     champion = desk.store.alias(CHAMPION)
     policy = desk.policy(candidate.model.positive)
     verdict = _judge(desk, candidate, champion, policy)
-    report = _report(desk, order, candidate, verdict=verdict, files=files)
-    version = _publish(desk, order, candidate, report=report, files=files)
+    report = _report(desk, order, candidate, verdict=verdict, sets=sets)
+    version = _publish(desk, order, candidate, report=report, sets=sets)
     return _decide(desk, order, Trained(version, verdict, report, is_promoted=False, outcome=""))
 
 
@@ -130,22 +131,28 @@ def _check_without(desk: Desk, order: TrainingOrder) -> None:
         raise UsageError(f"--without {absent[0]}: no such field; the service file has {', '.join(desk.schema.names)}")
 
 
-def _read(desk: Desk, order: TrainingOrder) -> _Files:
-    data = read_labelled(order.data, desk.schema, task=desk.task, say=desk.say)
+def _read(desk: Desk, order: TrainingOrder) -> _Sets:
+    data = _learnt_from(desk, order.data)
     path = order.validation or desk.settings.validation_path
     if path is None:
-        return _Files(data, None)
+        return _Sets(data, None)
     given = read_labelled(path, desk.schema, task=desk.task, say=desk.say)
     if given.digest == data.digest:
         raise UsageError(f"{path} is the very file that is learnt from: a model must be judged on other examples")
-    return _Files(data, given)
+    return _Sets(data, given)
 
 
-def _fit(spec: TrainingSpec, files: _Files) -> Candidate:
+def _learnt_from(desk: Desk, data: Path | FromBuffer) -> LabelledFile | LabelledBuffer:
+    if isinstance(data, Path):
+        return read_labelled(data, desk.schema, task=desk.task, say=desk.say)
+    return read_buffer(desk.settings, data, schema=desk.schema, task=desk.task, now_ms=desk.now_ms(), say=desk.say)
+
+
+def _fit(spec: TrainingSpec, sets: _Sets) -> Candidate:
     try:
         with progress("Fitting", unit="examples"):
-            validation = None if files.given is None else files.given.examples
-            return train(files.data.examples, spec=spec, validation=validation)
+            validation = None if sets.given is None else sets.given.examples
+            return train(sets.data.examples, spec=spec, validation=validation)
     except PositiveUnclear as error:
         raise UsageError(str(error)) from error
 
@@ -157,11 +164,11 @@ def _judge(desk: Desk, candidate: Candidate, champion: str | None, policy: Promo
         return judge(candidate.model, desk.incumbent(champion, positive=policy.positive), exam=exam, policy=policy)
 
 
-def _report(desk: Desk, order: TrainingOrder, candidate: Candidate, *, verdict: Verdict, files: _Files) -> Report:
+def _report(desk: Desk, order: TrainingOrder, candidate: Candidate, *, verdict: Verdict, sets: _Sets) -> Report:
     sides = candidate.split
-    facts = [("learnt from", f"{files.data.name} ({files.data.rows} rows)")]
-    if files.given is not None:
-        facts.append(("validated on", f"{files.given.name} ({files.given.rows} rows)"))
+    facts = [("learnt from", f"{sets.data.name} ({sets.data.rows} rows)")]
+    if sets.given is not None:
+        facts.append(("validated on", f"{sets.given.name} ({sets.given.rows} rows)"))
     facts.append(
         ("examples", f"{len(sides.train)} learnt from, {len(sides.validation)} judged on ({sides.rule.value})")
     )
@@ -178,9 +185,9 @@ def _report(desk: Desk, order: TrainingOrder, candidate: Candidate, *, verdict: 
     )
 
 
-def _publish(desk: Desk, order: TrainingOrder, candidate: Candidate, *, report: Report, files: _Files) -> str:
+def _publish(desk: Desk, order: TrainingOrder, candidate: Candidate, *, report: Report, sets: _Sets) -> str:
     sides = candidate.split
-    judged_on = files.given or files.data
+    judged_on = sets.given or sets.data
     how = {"estimator": order.estimator, "seed": order.seed, "without": list(order.without)}
     artifact = build_artifact(
         candidate.model,
@@ -188,7 +195,7 @@ def _publish(desk: Desk, order: TrainingOrder, candidate: Candidate, *, report: 
         created_ms=desk.now_ms(),
         sample_columns=sides.validation.batch.columns,
         metrics=report.verdict.metrics,
-        training_data={**files.data.as_json(), "learnt": len(sides.train), **how},
+        training_data={**sets.data.as_json(), "learnt": len(sides.train), **how},
         validation={**judged_on.as_json(), "examples": len(sides.validation), "rule": sides.rule.value},
         parent=report.verdict.champion_version,
         report_html=to_html(report),
