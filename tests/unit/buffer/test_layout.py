@@ -21,7 +21,7 @@ def test_a_field_cannot_have_the_name_of_a_column_of_ours(name: str) -> None:
 
 def test_fields_must_differ_in_more_than_upper_and_lower_case() -> None:
     """The tables do not tell them apart, and would say so in words of their own at the first commit."""
-    with pytest.raises(TableRefused, match="features.fields: amount, Amount differ in upper and lower case only"):
+    with pytest.raises(TableRefused, match=r"features.fields: amount, Amount differ in upper and lower case only"):
         features_schema(schema_of("amount", "other", "Amount"))
 
 
