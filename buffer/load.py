@@ -116,7 +116,7 @@ class FileLoad:
 
 
 def _by_day(rows: pa.Table) -> pa.Table:
-    """Return the rows in the order of their days, as they stood within one: the writer then has one file open, not all."""
+    """Return the rows in the order of their days, as they stood within one: the writer has one file open then."""
     days = rows.column(DAY)
     if len(rows) == 0 or pc.count_distinct(days).as_py() == 1:
         return rows
