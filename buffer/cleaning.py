@@ -45,15 +45,13 @@ def vacuum(table: DeltaTable, keep_versions: timedelta) -> Work:
     return Work(files=len(removed), versions=table.version() - before)
 
 
-def vacuum_now(table: DeltaTable) -> Work:
+def vacuum_now(table: DeltaTable) -> None:
     """Remove at once the files of rows that were deleted, and what killed writers left behind an hour ago.
 
     A query that reads an older version fails from now on.
     """
-    before = table.version()
-    removed = table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=False)
-    left_behind = table.vacuum(1, dry_run=False, enforce_retention_duration=False, full=True)
-    return Work(files=len({*removed, *left_behind}), versions=table.version() - before)
+    table.vacuum(0, dry_run=False, enforce_retention_duration=False, full=False)
+    table.vacuum(1, dry_run=False, enforce_retention_duration=False, full=True)
 
 
 def checkpoint(table: DeltaTable) -> Work:
