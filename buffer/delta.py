@@ -21,6 +21,7 @@ from buffer.delta_snapshot import DeltaSnapshot, open_version
 from buffer.errors import BufferingError, Overtaken, TableRefused, TableUnavailable
 from buffer.table import Stretch, TableName
 
+_LONGEST_USE: Final = 25  # commits seen by one object: it gets slower with each, 5 times after 600
 _FIRST_PAUSE: Final = 0.02  # seconds: about one commit
 _LONGEST_PAUSE: Final = 1.0  # seconds
 
@@ -32,8 +33,8 @@ def _ignore(step: str) -> None:
 class DeltaBufferTable:
     """Implements ``buffer.table.BufferTable``.
 
-    Opening a table costs more the more files and commits it has, so one object is kept and moved on. After an error it
-    is thrown away: nobody promises what it stands at then. Not for two threads at once.
+    Opening a table costs as much as a commit, so one object is kept and moved on for a while. After an error it is
+    thrown away: nobody promises what it stands at then. Not for two threads at once.
     """
 
     def __init__(  # noqa: PLR0913 - each is a knob
@@ -76,6 +77,7 @@ class DeltaBufferTable:
         self._sleep = sleep
         self._reached = reached
         self._table: DeltaTable | None = None
+        self._opened_at = 0
 
     def prepare(self) -> None:
         """Make the table, or check it and add the columns it lacks; others may do the same at the same time.
@@ -184,8 +186,9 @@ class DeltaBufferTable:
     def _current(self) -> DeltaTable:
         """Return the kept object at the newest version."""
         kept, self._table = self._table, None
-        if kept is None:
+        if kept is None or kept.version() - self._opened_at >= _LONGEST_USE:
             kept = self.handle()
+            self._opened_at = kept.version()
         else:
             with translated(self.uri):
                 kept.update_incremental()
