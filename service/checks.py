@@ -44,6 +44,7 @@ class KafkaFacts:
         topics: By name; None for one that does not exist.
         group: What this client may do with the scoring group, None where nobody says.
         replay_group: Likewise with the group that remembers replays.
+        buffer_group: Likewise with the group of the buffering workers.
         transactional_id: Why the transactional id cannot be used; None when it can or was not tried.
         newest_ms: Largest timestamp of a feature event, None when there is none.
         now_ms: This machine's clock when that was asked.
@@ -53,6 +54,7 @@ class KafkaFacts:
     topics: dict[str, TopicFacts | Denied | None]
     group: frozenset[str] | Denied | None
     replay_group: frozenset[str] | Denied | None
+    buffer_group: frozenset[str] | Denied | None
     transactional_id: Denied | None
     newest_ms: int | None
     now_ms: int
@@ -68,8 +70,8 @@ def kafka_checks(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
     yield from _partition_counts(settings, facts)
     yield from _message_sizes(settings, facts)
     yield from _replay_memory(settings, facts)
-    yield _group(f"group {settings.groups.score}", facts.group, lacking=Status.FAIL)
-    yield _group(f"replay group {settings.groups.replay}", facts.replay_group, lacking=Status.WARN)  # scores go on
+    yield group_check(f"group {settings.groups.score}", facts.group, lacking=Status.FAIL)
+    yield group_check(f"replay group {settings.groups.replay}", facts.replay_group, lacking=Status.WARN)  # scores go on
     if settings.delivery == "exactly_once":
         yield _transactions(settings, facts)
     yield from _clock(facts)
@@ -172,7 +174,8 @@ def _replay_memory(settings: Settings, facts: KafkaFacts) -> Iterator[Check]:
         yield Check("replays", Status.OK, "what was replayed is remembered as long as there are letters")
 
 
-def _group(name: str, rights: frozenset[str] | Denied | None, *, lacking: Status) -> Check:
+def group_check(name: str, rights: frozenset[str] | Denied | None, *, lacking: Status) -> Check:
+    """Return whether a consumer group may be used; ``lacking`` is how it stands where not."""
     if isinstance(rights, Denied) or (rights is not None and "READ" not in rights):
         detail = rights.detail if isinstance(rights, Denied) else "READ is not allowed"
         return Check(name, lacking, detail, "allow READ and DESCRIBE on this consumer group")

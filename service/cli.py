@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
-from service import cli_buffer, cli_dead_letters, cli_demo, cli_models, cli_project, cli_score, cli_stream
+from service import cli_buffer, cli_dead_letters, cli_demo, cli_models, cli_project, cli_run, cli_score, cli_stream
 from service.cli_context import DEFAULT_FILE, Invocation, load
 from service.exits import DONE, INTERRUPTED, exit_code, one_line
 
@@ -53,7 +53,7 @@ def _options(
     context.obj = Invocation(config)
 
 
-for module in (cli_demo, cli_project, cli_models, cli_score, cli_stream, cli_dead_letters, cli_buffer):
+for module in (cli_demo, cli_project, cli_models, cli_run, cli_score, cli_stream, cli_dead_letters, cli_buffer):
     module.register(app)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from features.errors import SchemasUnavailable
 from models.errors import ModelError
 from service.bootstrap import build_champion
+from service.buffer_checks import buffer_checks, buffer_kafka_checks
 from service.checks import Check, KafkaFacts, Status, kafka_checks
 from service.clients import admin_conf, producer_conf
 from service.cluster import Denied, TopicFacts
@@ -38,7 +39,7 @@ class Diagnosis:
 def diagnose(loaded: Loaded, *, timeout: float) -> Diagnosis:
     """Run every check; ``timeout`` in seconds bounds each question to the cluster. Nothing raises."""
     settings = loaded.settings
-    local = (*_configuration(loaded), *model_checks(settings), *_disk(settings))
+    local = (*_configuration(loaded), *model_checks(settings), *_disk(settings), *buffer_checks(settings))
     kafka, registry = _broker(settings, timeout), _registry(settings)
     checks = (*local, *kafka.checks, *registry.checks)
     return Diagnosis(checks, is_reachable=kafka.is_reachable and registry.is_reachable)
@@ -51,7 +52,8 @@ def _broker(settings: Settings, timeout: float) -> Diagnosis:
         return Diagnosis((Check("broker", Status.FAIL, str(error)),), is_reachable=False)
     except ServiceError as error:
         return Diagnosis((Check("broker", Status.FAIL, str(error)),), is_reachable=True)
-    return Diagnosis(tuple(kafka_checks(settings, facts)), is_reachable=True)
+    checks = (*kafka_checks(settings, facts), *buffer_kafka_checks(settings, facts))
+    return Diagnosis(checks, is_reachable=True)
 
 
 def _registry(settings: Settings) -> Diagnosis:
@@ -130,6 +132,7 @@ def _gather(settings: Settings, timeout: float) -> KafkaFacts:
         topics=topics,
         group=admin.group_operations(settings.groups.score),
         replay_group=admin.group_operations(settings.groups.replay),
+        buffer_group=admin.group_operations(settings.groups.buffer),
         transactional_id=_try_transactions(settings, admin, cluster.settings.get("transaction.max.timeout.ms", "")),
         newest_ms=max(newest, default=None),
         now_ms=time.time_ns() // 1_000_000,

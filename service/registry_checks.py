@@ -10,6 +10,7 @@ from features.registry import SchemaRegistry, SubjectVersion, value_subject
 from features.schema import FeatureSchema, Field, FieldType, NullPolicy
 from features.schema_inference import Leaf, leaves_of, meant_by
 from service.checks import Check, Status
+from service.label_records import label_format, label_schema, label_subjects
 from service.schemas import score_schema_text
 from service.settings import Settings
 from service.settings_registry import hide_userinfo
@@ -30,6 +31,8 @@ def registry_checks(settings: Settings, registry: SchemaRegistry) -> Iterator[Ch
     if settings.features.format == "avro":
         for subject in _subjects(settings):
             yield from _events(settings, registry, subject)
+    if label_format(settings) == "avro":
+        yield from _labels(settings, registry)
     if settings.output.format == "avro":
         yield _scores(settings, registry)
 
@@ -62,6 +65,38 @@ def _events(settings: Settings, registry: SchemaRegistry, subject: str) -> Itera
             yield Check(name, Status.FAIL, "does not exist", remedy)
         return
     yield from _fit(name, found, leaves, settings.feature_schema())
+
+
+def _labels(settings: Settings, registry: SchemaRegistry) -> Iterator[Check]:
+    """Warnings at most: events are scored whatever becomes of their labels."""
+    subjects = label_subjects(settings)
+    for subject in sorted({value_subject(settings.topics.labels)} if subjects is None else subjects):
+        name = f"schema {subject}"
+        try:
+            found = registry.latest(subject)
+            leaves = {} if found is None else {leaf.path: leaf for leaf in leaves_of(found.schema)}
+        except CodecError as error:
+            remedy = "its labels are refused: register another schema, or correct labels.subjects"
+            yield Check(name, Status.WARN, f"cannot be decoded by: {error}", remedy)
+            continue
+        if found is None:
+            remedy = "run 'tidemill topics create' to register ours, or name the writers' in labels.subjects"
+            yield Check(name, Status.WARN, "does not exist, so no label can be read", remedy)
+            continue
+        misfit = _label_misfit(label_schema(settings), leaves)
+        version = f"version {found.version}, id {found.id}"
+        if misfit is None:
+            yield Check(name, Status.OK, f"{version}: names the event and its label")
+        else:
+            yield Check(name, Status.WARN, f"{version}: {misfit}", "correct it in the service file: no label fits")
+
+
+def _label_misfit(schema: FeatureSchema, leaves: Mapping[str, Leaf]) -> str | None:
+    roles = schema.roles
+    for role, path in (("id", roles.id), ("label", roles.label), ("time", roles.time)):
+        if path is not None and _leaf(path, leaves) is None:
+            return f"labels.{role}: {_not_there(path, leaves)}"
+    return None
 
 
 def _fit(name: str, found: SubjectVersion, leaves: Mapping[str, Leaf], schema: FeatureSchema) -> Iterator[Check]:

@@ -64,7 +64,7 @@ def test_topics_create_then_doctor_finds_everything_in_place(
     assert (before, checks["input"], checks["scores"]) == (1, "fail", "fail")
     create = ["-c", file, "topics", "create", "--partitions", "2"]
     assert [run(create), run(create)] == [0, 0]
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["created"] * 3 + ["exists"] * 3
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["created"] * 5 + ["exists"] * 5
     after, checks = doctor(file, capsys)
     assert (after, checks["broker"], checks["transactions"], checks["group"]) == (0, "ok", "ok", "ok")
     assert (checks["input"], checks["champion"]) == ("warn", "warn")  # one replica, and no model yet

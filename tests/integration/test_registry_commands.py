@@ -97,11 +97,12 @@ def test_topics_create_registers_what_is_missing_and_then_the_doctor_is_content(
         rows = json.loads(capsys.readouterr().out)
         assert {row["subject"]: row["result"] for row in rows if row["role"] == "schema"} == {
             f"{name}.in-value": expected,
+            f"{name}.labels-value": expected,
             f"{name}.scores-value": expected,
         }
     run(["doctor", "--json"])
     checks = {check["check"]: check["status"] for check in json.loads(capsys.readouterr().out)}
-    assert checks[f"schema {name}.in-value"] == checks[f"schema {name}.scores-value"] == "ok"
+    assert {checks[f"schema {name}.{topic}-value"] for topic in ("in", "labels", "scores")} == {"ok"}
     registry.add(f"{name}.taken-value", EVENT)
     Path("tidemill.yaml").write_text(Path("tidemill.yaml").read_text().replace(f"{name}.scores", f"{name}.taken"))
     assert run(["topics", "create"]) == 1

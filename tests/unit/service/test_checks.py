@@ -28,6 +28,7 @@ FACTS = KafkaFacts(
     topics=TOPICS,
     group=frozenset({"READ"}),
     replay_group=frozenset({"READ"}),
+    buffer_group=frozenset({"READ"}),
     transactional_id=None,
     newest_ms=1_000_000,
     now_ms=1_000_000,

@@ -24,9 +24,10 @@ def record(**fields: Any) -> dict[str, Any]:
 
 
 def settings(field: dict[str, Any] | None = None, *, url: str = "mock://checks", **sections: Any) -> Settings:
-    """Return settings of a service with one field ``x``, a double unless told."""
+    """Return settings of a service with one field ``x``, a double unless told; its labels are in JSON."""
     features = {"fields": [{"name": "x", "type": "double", **(field or {})}], **sections.pop("features", {})}
-    data = {"name": "fraud", "schema_registry": {"url": url}, "features": features, **sections}
+    labels = {"format": "json", **sections.pop("labels", {})}
+    data = {"name": "fraud", "schema_registry": {"url": url}, "features": features, "labels": labels, **sections}
     return settings_from(data, folder=Path())
 
 
@@ -137,3 +138,21 @@ def test_doctor_ends_with_3_without_the_registry(
     assert run(["-c", str(file), "doctor", "--timeout", "0.2"]) == 3
     said = capsys.readouterr().out
     assert "fail  schema registry: the schema registry http://127.0.0.1" in said
+
+
+@pytest.mark.parametrize(
+    ("schema", "status", "said"),
+    [
+        (None, Status.WARN, "does not exist"),
+        (record(event_id="string", label=["null", "string"]), Status.OK, "names the event and its label"),
+        (record(event_id="string", outcome="string"), Status.WARN, "labels.label: there is no 'label' in it"),
+        (record(next=["null", "Event"]), Status.WARN, "cannot be decoded by"),
+    ],
+)
+def test_labels_schema_is_a_warning_at_most(schema: dict[str, Any] | None, status: Status, said: str) -> None:
+    """Events are scored whatever becomes of their labels; what keeps labels away is said all the same."""
+    registry = FakeRegistry()
+    if schema is not None:
+        registry.add("fraud.labels-value", schema)
+    check = list(registry_checks(settings(features={"format": "json"}, labels={"format": "avro"}), registry))[-1]
+    assert (check.name, check.status, said in check.detail) == ("schema fraud.labels-value", status, True)
