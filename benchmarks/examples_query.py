@@ -91,7 +91,7 @@ def _scores(numbers: np.ndarray, times: np.ndarray, rng: np.random.Generator) ->
     }
 
 
-def _append(
+def _append(  # noqa: PLR0913 - where the rows are from, and what is in them
     table: DeltaBufferTable,
     topic: str,
     numbers: np.ndarray,
@@ -141,7 +141,7 @@ def measure(folder: Path, memory: int) -> dict[str, float]:
 
 
 def peak_mib() -> int:
-    """Return the largest memory of this process so far; ``getrusage`` would count that of the one it was forked from."""
+    """Return the largest memory of this process so far; ``getrusage`` counts that of its parent, too."""
     status = Path("/proc/self/status").read_text()
     found = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(found.split()[1]) // 1024

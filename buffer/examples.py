@@ -269,8 +269,9 @@ def _choose(session: DuckSession, query: ExampleQuery) -> ExampleCounts:
         changed = session.rows(sql.changed_since())[0]
     is_increment = query.since is not None
     session.run(sql.chosen_examples(is_increment=is_increment, sample=query.sample, as_of_ms=query.now_ms))
-    session.run(sql.LIVE)
     by_source: dict[str, Any] = dict(session.rows(sql.COUNTED))
+    for step in (sql.LIVE, *sql.KNOWN):
+        session.run(step)
     return ExampleCounts(
         inline=by_source.get(LabelSource.INLINE, 0),
         topic=by_source.get(LabelSource.TOPIC, 0),
