@@ -85,6 +85,18 @@ def format_size(value: int) -> str:
     return f"{value}B"
 
 
+def readable_size(value: int) -> str:
+    """Return bytes in the unit a person would choose, to three or four digits; not meant to be read back.
+
+    >>> readable_size(123), readable_size(16_900_000)
+    ('123 B', '16.1 MiB')
+    """
+    for unit, size in _BYTES.items():
+        if value >= size > 1:
+            return f"{value / size:.1f} {unit}"
+    return f"{value} B"
+
+
 def milliseconds(value: timedelta) -> int:
     """Return the whole milliseconds of a duration, as the Kafka client takes them."""
     return value // timedelta(milliseconds=1)
