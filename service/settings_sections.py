@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from features.labels import class_name
 from features.schema import Field as FeatureField
 from features.schema import FieldType, NullPolicy
 from service.units import Duration, Size
@@ -25,11 +26,9 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _as_label(value: object) -> object:
-    """Return a class as YAML may read it, a number or a boolean, as the text it was."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
+def _as_class(value: object) -> object:
+    """Return a class, which YAML may read as a number or a boolean, in the spelling that labels have."""
+    return class_name(value) or value if isinstance(value, str | int | float) else value
 
 
 Count: TypeAlias = Annotated[int, Field(gt=0), BeforeValidator(_refuse_boolean)]
@@ -37,7 +36,7 @@ Port: TypeAlias = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_refuse
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_boolean)]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 ClassName: TypeAlias = Annotated[
-    Text, BeforeValidator(_as_label), WithJsonSchema({"type": ["string", "number", "boolean"]})
+    Text, BeforeValidator(_as_class), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Topic: TypeAlias = Annotated[

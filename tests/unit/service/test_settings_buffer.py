@@ -75,9 +75,9 @@ def test_buffer_uri_is_a_folder_or_an_object_store(uri: str) -> None:
 
 
 def test_labels_are_taken_as_yaml_reads_them(tmp_path: Path) -> None:
-    """Nobody has to know that 0, 1 and true are no texts to YAML; keys with dots stay whole."""
+    """Nobody has to know that 0 and true are no texts to YAML; a class has one spelling; keys with dots stay whole."""
     file = tmp_path / "tidemill.yaml"
-    text = "labels: {map: {CB.LOST: 1, 2: 0, true: 1}, classes: [0, 1], missing: 0}\nmodel: {positive: 1}\n"
+    text = "labels: {map: {CB.LOST: 1, 2: 0, true: 1}, classes: [0, '1.0'], missing: 0.0}\nmodel: {positive: 1}\n"
     file.write_text(yaml.safe_dump(dict(MINIMAL)) + text)
     loaded = load_settings(file, environment={}).settings
 
