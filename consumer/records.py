@@ -51,7 +51,7 @@ class RecordBatch:
         if len(names) == 1:
             return {names[0]: self}
         topics = np.asarray(self.topics, dtype=object)
-        return {name: self._pick(np.flatnonzero(topics == name)) for name in names}
+        return {name: self.pick(np.flatnonzero(topics == name)) for name in names}
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Return what to commit once every record is dealt with: last offset + 1 per partition.
@@ -81,7 +81,8 @@ class RecordBatch:
             firsts.setdefault(self.at(row), int(self.offsets[row]))
         return frozenset(firsts.items())
 
-    def _pick(self, rows: npt.NDArray[np.int64]) -> RecordBatch:
+    def pick(self, rows: npt.NDArray[np.int64]) -> RecordBatch:
+        """Return the records in these rows, in that order."""
         numbers = rows.tolist()
         headed = self.headed if self.headed is None else frozenset(self.headed)
         return RecordBatch(

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import Consumer, Message, Producer
 
+from consumer import kafka_placing
 from consumer.errors import PollFailed, SourceRefused
 from consumer.kafka import KafkaSource
 from consumer.records import RecordBatch
@@ -103,14 +104,14 @@ def test_placing_that_failed_is_tried_again(kafka: KafkaCluster, monkeypatch: py
     topic = kafka.create_topic(unique_name("in"))
     publish(kafka, topic, b"0")
     member = source(kafka, topic, unique_name("group"))
-    answers, failures = member._committed, [fail]
+    answers, failures = kafka_placing.committed, [fail]
 
-    def committed(partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
+    def committed(client: Consumer, partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
         if partitions and failures:
             failures.pop()()
-        return answers(partitions)
+        return answers(client, partitions)
 
-    monkeypatch.setattr(member, "_committed", committed)
+    monkeypatch.setattr(kafka_placing, "committed", committed)
     member.open()
     try:
         assert first_values(member) == [b"0"]
