@@ -17,7 +17,7 @@ class Taken:
     """What some records became.
 
     Attributes:
-        rows: Rows of the intake's table, in the order of the records; fewer than records where some are left out.
+        rows: Rows of the intake's table, fewer than records where some are left out.
         outcomes: How many records had which outcome, for the counters: ``accepted``, ``left_out`` (a feature event
             that does not decode: the scoring worker makes a dead letter of it; a record that is no score of ours),
             ``retracted``, ``refused`` (a label; an inline one stands beside its event, which is accepted).

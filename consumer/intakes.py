@@ -7,9 +7,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from buffer.rows import SCORE_RECORD, LabelColumns, Origin, feature_rows, label_rows, score_rows
 from buffer.table import TableName
+from consumer.gaps import GapReader
 from consumer.intake import Taken
 from consumer.records import RecordBatch
 from features.batch import Decoded, FeatureBatch
@@ -28,8 +30,9 @@ SCORE_ROLES: Final = frozenset({"champion", "challenger", "rescore"})
 class FeatureIntake:
     """Implements ``Intake`` for feature events, all fields of the service.
 
-    An event that does not decode, or does not fit the fields, is left out. An inline label that is none leaves
-    the event without a label and is counted as refused, beside the event, which is accepted.
+    An event that does not decode, or does not fit the fields, is left out. One that only lacks fields is kept, with
+    null in their place, behind the others: a model without them may have scored it. An inline label that is none
+    leaves the event without a label and is counted as refused, beside the event, which is accepted.
     """
 
     table = TableName.FEATURES
@@ -45,16 +48,27 @@ class FeatureIntake:
     def take(self, records: RecordBatch, *, topic_id: str) -> Taken:
         """Return a row for each event."""
         decoded = self._codec.decode(records.values, self._schema, headers=records.headers)
-        batch = decoded.batch
+        origin = origin_of(records, topic_id=topic_id)
+        rows, refused = self._rows(decoded.batch, origin)
+        if decoded.rejections:
+            gaps = GapReader(self._codec, self._schema, values=records.values, headers=records.headers)
+            for batch in gaps.batches(decoded.rejections):
+                more, more_refused = self._rows(batch, origin)
+                rows = pa.concat_tables([rows, more], promote_options="default")
+                refused += more_refused
+        outcomes = {ACCEPTED: rows.num_rows, LEFT_OUT: len(records) - rows.num_rows, REFUSED: refused}
+        return Taken(rows, outcomes)
+
+    def _rows(self, batch: FeatureBatch, origin: Origin) -> tuple[pa.Table, int]:
+        """Return a row for each event of a batch, and how many of their inline labels are none."""
         labels = None if batch.labels is None else read_labels(batch.labels, self._rules)
         rows = feature_rows(
             batch,
-            origin_of(records, topic_id=topic_id).take(batch.rows),
+            origin.take(batch.rows),
             now_ms=self._now_ms(),
             labels=None if labels is None else labels.texts,
         )
-        refused = 0 if labels is None else len(labels.refused)
-        return Taken(rows, {ACCEPTED: len(batch), LEFT_OUT: len(decoded.rejections), REFUSED: refused})
+        return rows, 0 if labels is None else len(labels.refused)
 
 
 class ScoreIntake:
