@@ -99,6 +99,8 @@ class _Run:
             changed = changed or bool(report.work)
             if report.outcome is not Outcome.NOTHING:
                 yield report
+            if step is Step.PROPERTIES and report.outcome is Outcome.FAILED:
+                return  # the table cannot even be opened; once is enough to say so
 
     def _steps(self) -> Iterator[tuple[Step, Callable[[], Iterator[Work]]]]:
         yield Step.PROPERTIES, self._properties

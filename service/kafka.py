@@ -115,13 +115,27 @@ class ClusterAdmin:
 
     def group_operations(self, group: str) -> frozenset[str] | Denied | None:
         """Return what this client may do with a consumer group; it need not exist. None where nobody says."""
+        described = self._group(group)
+        if described is None or isinstance(described, Denied):
+            return described
+        return _operations(described.authorized_operations)
+
+    def group_members(self, group: str) -> int:
+        """Return how many members a consumer group has now; none if it does not exist."""
+        described = self._group(group)
+        if isinstance(described, Denied):
+            raise Refused(f"group {group}: {described.detail}")
+        return 0 if described is None else len(described.members)
+
+    def _group(self, group: str) -> Any:
+        """Return the description of a group, ``Denied``, or None where it does not exist."""
         deadline = time.monotonic() + self._timeout
         while True:
             future = self._admin.describe_consumer_groups(
                 [group], include_authorized_operations=True, request_timeout=self._timeout
             )[group]
             try:
-                return _operations(future.result(self._timeout + _GRACE_S).authorized_operations)
+                return future.result(self._timeout + _GRACE_S)
             except KafkaException as exception:
                 error = _error(exception)
                 if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
@@ -131,6 +145,19 @@ class ClusterAdmin:
                 if error.code() not in _NOT_YET or time.monotonic() > deadline:
                     raise self._translate(error) from None
                 time.sleep(_PAUSE_S)
+
+    def offsets(
+        self, topic: str, partitions: Sequence[int], *, at: Literal["earliest", "latest"] | int
+    ) -> dict[int, int]:
+        """Return by partition the first offset, the next one, or that of the first record of a time in epoch ms.
+
+        -1 where no record is of that time or later.
+        """
+        place = {"earliest": OffsetSpec.earliest, "latest": OffsetSpec.latest}.get(str(at))
+        spec = OffsetSpec.for_timestamp(at) if place is None else place()
+        asked = {TopicPartition(topic, number): spec for number in partitions}
+        found = self._admin.list_offsets(asked, request_timeout=self._timeout)
+        return {one.partition: self._answer(future).offset for one, future in found.items()}
 
     def try_transactional_id(self, conf: Mapping[str, Any], transactional_id: str) -> Denied | None:
         """Open and leave a transactional producer with this id; return why that is refused, or None."""
