@@ -107,8 +107,6 @@ class _Loader:
         self._rules = label_rules(settings)
         self._horizon = Horizon(now_ms, now_ms - milliseconds(settings.buffer.retention))
         self._limits = FlushLimits(settings.buffer.flush_max_records, settings.buffer.flush_max_bytes)
-        if not order.is_labels and settings.features.id is None:
-            say("warning: features.id is not set: these events cannot be labelled later, only inline")
         self._table: BufferTable | None = None
         if not order.is_dry:
             tables = build_tables(settings)
@@ -122,21 +120,22 @@ class _Loader:
         schema = self._schema(table, place)
         known = LoadSource(source.name, source.digest())
         total = self._survey(source, table, schema)
-        rows = _Rows(table, schema, maker=self._maker(known), account=_Account(place, rejects, self._say))
+        account = _Account(place, rejects, self._say)
+        rows = _Rows(table, schema, _piece_rows(schema, self._limits), self._maker(known), account)
         if self._table is None:
             counts = _counted(rows.pieces(total))
-            self._tell(f"{place}: would load {counts.loaded} rows", rows.account)
-            return rows.account.left_out
-        with self._told(place):
+            self._tell(f"{place}: would load {counts.loaded} rows", account)
+            return account.left_out
+        with _Telling(place):
             load = FileLoad(self._table, app_id=known.app_id, limits=self._limits, before_commit=source.check_unchanged)
         if load.position is not None and load.position >= total and self._order.rejects is None:
             self._say(f"{place}: already loaded: {total} rows")
             return 0
-        with self._told(place):
+        with _Telling(place):
             counts = load.load(rows.pieces(total))
         there = f", {counts.there} were there already" if counts.there else ""
-        self._tell(f"{place}: loaded {counts.loaded} rows{there}", rows.account)
-        return rows.account.left_out
+        self._tell(f"{place}: loaded {counts.loaded} rows{there}", account)
+        return account.left_out
 
     def _schema(self, table: TableFile, place: str) -> FeatureSchema:
         """Return what is read of a file, and refuse one that lacks a column of it."""
@@ -168,15 +167,12 @@ class _Loader:
         total = 0
         if table.columns:
             with progress(f"Checking {source.name}", unit="rows") as bar:
-                for chunk in table.chunks(sources_of(schema), chunk_rows=_piece_rows(schema)):
+                for chunk in table.chunks(sources_of(schema), chunk_rows=_piece_rows(schema, self._limits)):
                     count = len(chunk.lines) + len(chunk.problems)
                     bar.advance(count)
                     total += count
         source.check_unchanged()
         return total
-
-    def _told(self, place: str) -> AbstractContextManager[None]:
-        return _Telling(place)
 
     def _tell(self, line: str, account: _Account) -> None:
         self._say(line + (f", left out {account.left_out}" if account.left_out else ""))
@@ -223,6 +219,7 @@ class _Rows:
 
     table: TableFile
     schema: FeatureSchema
+    chunk_rows: int
     maker: RowMaker
     account: _Account
 
@@ -231,15 +228,15 @@ class _Rows:
         if not self.table.columns:
             return
         with progress(f"Loading {Path(self.account.place).name}", unit="rows", total=total) as bar:
-            for checked in checked_rows(self.table, self.schema, chunk_rows=_piece_rows(self.schema)):
+            for checked in checked_rows(self.table, self.schema, chunk_rows=self.chunk_rows):
                 made = self.maker.make(checked)
                 self.account.leave_out(made.problems)
                 yield made
                 bar.advance(made.count)
 
 
-def _piece_rows(schema: FeatureSchema) -> int:
-    return max(1, min(DEFAULT_CHUNK_ROWS, MAX_PIECE_CELLS // max(1, schema.width)))
+def _piece_rows(schema: FeatureSchema, limits: FlushLimits) -> int:
+    return max(1, min(DEFAULT_CHUNK_ROWS, limits.max_rows, MAX_PIECE_CELLS // max(1, schema.width)))
 
 
 def _counted(pieces: Iterator[MadeRows]) -> LoadCounts:

@@ -20,7 +20,8 @@ CASES = [
 
 def outcomes_of_the_page() -> dict[int, set[str]]:
     """Return the outcomes named in the last column, by number."""
-    rows = [line.strip().strip("|").split("|") for line in PAGE.read_text().splitlines() if re.match(r"\| \d", line)]
+    records = PAGE.read_text().partition("## Files")[0]
+    rows = [line.strip().strip("|").split("|") for line in records.splitlines() if re.match(r"\| \d", line)]
     return {int(row[0]): set(re.findall(r"`(\w+)`", row[-1])) for row in rows}
 
 
