@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NO_CHAMPION = "no_champion"
     NOT_JOINED = "not_joined"
     SCHEMA_REGISTRY = "schema_registry"
+    BUFFER = "buffer"
     STALLED_WORKER = "stalled_worker"
     WORKER_ENDED = "worker_ended"
 
@@ -41,6 +42,7 @@ class Verdict:
 
 
 ALIVE = Verdict(ok=True, reason=Reason.OK)
+NOT_JOINED_DETAIL = "the consumer group has not been joined yet"
 
 
 class Probes(Protocol):
@@ -72,21 +74,50 @@ def readiness(*, phase: Phase, has_champion: bool, is_joined: bool, lacks_schema
 
     A member that has joined its group and owns no partition is ready: it is a spare.
     """
-    if phase is not Phase.DRAINING and not live.ok:
-        return live
-    missing = (
-        (phase is Phase.DRAINING, Reason.DRAINING, "the process was asked to stop and finishes its batch"),
-        (phase is Phase.STARTING, Reason.STARTING, "the worker is being built"),
+    return _judged(
+        live,
+        phase,
         (
             not has_champion,
             Reason.NO_CHAMPION,
             "there is no champion model yet; `tidemill train` or `tidemill models promote` gives one",
         ),
-        (not is_joined, Reason.NOT_JOINED, "the consumer group has not been joined yet"),
+        (not is_joined, Reason.NOT_JOINED, NOT_JOINED_DETAIL),
         (
             lacks_schemas,
             Reason.SCHEMA_REGISTRY,
             "the schema registry gives no definite answer; events wait for it and none is buried",
         ),
+    )
+
+
+def buffering_readiness(
+    *, phase: Phase, is_joined: bool, lacks_tables: bool, lacks_schemas: bool, live: Verdict
+) -> Verdict:
+    """Judge whether records get into the tables; the first thing that is missing is named."""
+    return _judged(
+        live,
+        phase,
+        (
+            lacks_tables,
+            Reason.BUFFER,
+            "the tables, or the broker that says which topics their rows are of, give no answer; rows wait in memory",
+        ),
+        (not is_joined, Reason.NOT_JOINED, NOT_JOINED_DETAIL),
+        (
+            lacks_schemas,
+            Reason.SCHEMA_REGISTRY,
+            "the schema registry gives no definite answer; records wait for it and none is left out",
+        ),
+    )
+
+
+def _judged(live: Verdict, phase: Phase, *faults: tuple[bool, Reason, str]) -> Verdict:
+    if phase is not Phase.DRAINING and not live.ok:
+        return live
+    missing = (
+        (phase is Phase.DRAINING, Reason.DRAINING, "the process was asked to stop and finishes its batch"),
+        (phase is Phase.STARTING, Reason.STARTING, "the worker is being built"),
+        *faults,
     )
     return next((Verdict(ok=False, reason=reason, detail=detail) for is_so, reason, detail in missing if is_so), ALIVE)

@@ -139,7 +139,10 @@ TRANSACTIONS = CounterMetric(
 )
 REBALANCES = CounterMetric("rebalances_total", "events", "Times partitions came to this member or left it.")
 WAITING = GaugeMetric(
-    "waiting", "0 or 1", "Nothing moves for this cause.", (Label("cause", ("no_champion", "schema_registry")),)
+    "waiting",
+    "0 or 1",
+    "Nothing moves for this cause.",
+    (Label("cause", ("no_champion", "schema_registry", "buffer")),),
 )
 MODEL_INFO = GaugeMetric(
     "model_info", "1", "The live model; always 1.", (_VERSION, Label("kind"), Label("alias", ("champion",)))
@@ -159,26 +162,91 @@ MODEL_LOAD_FAILURES = CounterMetric(
     (Label("reason", (*REFUSAL_REASONS, "unusable")),),
 )
 
-METRICS: tuple[AnyMetric, ...] = (
+_TABLE = Label("table", ("features", "scores", "labels"))
+
+BUFFER_ROWS = CounterMetric("buffer_rows_total", "rows", "Rows committed to the tables of the buffer.", (_TABLE,))
+BUFFER_LEFT_OUT = CounterMetric(
+    "buffer_left_out_total",
+    "records",
+    "Records that make no row: events that do not decode or do not fit the fields, scores of other services. A record"
+    " that is read again counts again.",
+    (_TABLE,),
+)
+LABELS = CounterMetric(
+    "labels_total",
+    "labels",
+    "Labels read by the buffer, inline ones that are none included, by what became of them. One that is read again"
+    " counts again.",
+    (Label("outcome", ("accepted", "retracted", "refused")),),
+)
+BUFFER_FLUSHES = CounterMetric(
+    "buffer_flushes_total",
+    "appends",
+    "Appends to the tables. After `overtaken` the rows were read again from where the table stands; after"
+    " `unavailable` the same rows are tried again.",
+    (_TABLE, Label("outcome", ("committed", "overtaken", "unavailable"))),
+)
+BUFFER_FLUSH_SECONDS = HistogramMetric("buffer_flush_seconds", "seconds", "Time a committed append took.", (_TABLE,))
+BUFFER_PENDING_ROWS = GaugeMetric("buffer_pending_rows", "rows", "Rows read that are not in a table yet.")
+BUFFER_PENDING_BYTES = GaugeMetric("buffer_pending_bytes", "bytes", "Memory that these rows take.")
+BUFFER_HELD = GaugeMetric(
+    "buffer_held", "0 or 1", "Nothing more is read until a table takes rows: back-pressure; the membership is kept."
+)
+BUFFER_LAG_RECORDS = GaugeMetric(
+    "buffer_lag_records",
+    "records",
+    "Offsets between what is in the table and the last stable offset. The marker that ends a topic written in"
+    " transactions is not lag.",
+    _PARTITION,
+)
+BUFFER_BYTES = GaugeMetric("buffer_bytes", "bytes", "Size of the newest version of a table.", (_TABLE,))
+BUFFER_FILES = GaugeMetric("buffer_files", "files", "Files of the newest version of a table.", (_TABLE,))
+
+READING_METRICS: tuple[AnyMetric, ...] = (
     RECORDS_CONSUMED,
-    RECORDS_SCORED,
-    DEAD_LETTERS,
-    BATCH_RECORDS,
-    STAGE_SECONDS,
-    END_TO_END_SECONDS,
     LAG_RECORDS,
     LAG_SECONDS,
     UP_TO_DATE,
     PARTITION_STALLED,
     PARTITION_BLOCKED_UPSTREAM,
     WAITING,
-    TRANSACTIONS,
     REBALANCES,
+)
+"""Of every process that reads topics."""
+
+SCORING_METRICS: tuple[AnyMetric, ...] = (
+    *READING_METRICS,
+    RECORDS_SCORED,
+    DEAD_LETTERS,
+    BATCH_RECORDS,
+    STAGE_SECONDS,
+    END_TO_END_SECONDS,
+    TRANSACTIONS,
     MODEL_INFO,
     MODEL_AGE_SECONDS,
     MODEL_SWAPS,
     MODEL_LOAD_FAILURES,
 )
+"""Of a process that scores."""
+
+BUFFERING_METRICS: tuple[AnyMetric, ...] = (
+    *READING_METRICS,
+    BUFFER_ROWS,
+    BUFFER_LEFT_OUT,
+    LABELS,
+    BUFFER_FLUSHES,
+    BUFFER_FLUSH_SECONDS,
+    BUFFER_PENDING_ROWS,
+    BUFFER_PENDING_BYTES,
+    BUFFER_HELD,
+    BUFFER_LAG_RECORDS,
+    BUFFER_BYTES,
+    BUFFER_FILES,
+)
+"""Of a process that buffers."""
+
+METRICS: tuple[AnyMetric, ...] = tuple(dict.fromkeys((*SCORING_METRICS, *BUFFERING_METRICS)))
+"""All there are."""
 
 EXTRA_FIGURES = (
     "Figures of the process itself (memory, CPU, open files) stand beside them under `process_` and `python_`."

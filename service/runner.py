@@ -8,16 +8,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 import structlog
 
-from consumer.worker import ScoringWorker
 from service.bootstrap import ScoringService
 from service.process import settle_process
 
 EXIT_FORCED = 1
 FIRST_LOOK_S = 60.0  # a slower store is waited for by the worker, which says so
 GLANCE_S = 0.1  # how soon a signal is noticed meanwhile
+
+
+class Stoppable(Protocol):
+    """A worker that ends when it is asked to."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Return whether it was asked to."""
+        ...
+
+    def stop(self) -> None:
+        """Ask it; safe from a signal handler."""
+        ...
 
 
 def run_scoring_service(service: ScoringService) -> None:
@@ -57,7 +70,7 @@ def _wait_for_first_look(service: ScoringService) -> None:
 
 
 @contextmanager
-def signals_stop(worker: ScoringWorker) -> Iterator[None]:
+def signals_stop(worker: Stoppable) -> Iterator[None]:
     """Let SIGTERM and SIGINT stop the worker while the block runs; the handlers only set a flag."""
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

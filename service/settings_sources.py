@@ -14,7 +14,7 @@ from service.settings_yaml import Document, KeyPath, parse_value
 PREFIX: Final = "TIDEMILL_"
 SECRETS_DIR: Final = "TIDEMILL_SECRETS_DIR"
 OF_THE_PROCESS: Final = frozenset(
-    {SECRETS_DIR, "TIDEMILL_CONFIG", "TIDEMILL_SLOT", "TIDEMILL_RUNTIME_DIR"}
+    {SECRETS_DIR, "TIDEMILL_CONFIG", "TIDEMILL_SLOT", "TIDEMILL_RUNTIME_DIR", "TIDEMILL_FAILPOINT"}
 )  # these steer the process and are no settings
 MAX_SECRET_BYTES: Final = 1024 * 1024
 # Under these a name is a client's own property: `_` stands for a dot, and some take it for one kind of client.
