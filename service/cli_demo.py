@@ -22,7 +22,7 @@ def demo(
     rate: Annotated[int, typer.Option(min=1, max=20_000, help="Events a second.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Of the simulated payments.")] = 7,
 ) -> None:
-    """Watch events being scored, without a broker: simulated payments that drift, or a file of yours.
+    """Watch events being scored and buffered, without a broker: simulated payments that drift, or a file of yours.
 
     Runs on a broker in memory, in one process, and leaves nothing behind.
     """
@@ -36,7 +36,7 @@ def demo(
     if data is None:
         result = run_demo(DemoPlan(seconds, rate, seed), console=console)
         say_demo(result, console)
-        raise typer.Exit(1 if result.missing else 0)
+        raise typer.Exit(0 if result.is_right else 1)
     from service.cli_context import load
 
     say_file(run_file(load(context), data, seconds=seconds, console=console), console)

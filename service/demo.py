@@ -1,7 +1,8 @@
 """`tidemill demo`: simulated payments, a model, a drift, a second model, a swap — in one process and a temp folder.
 
-The stream, the frauds and the drift are simulated and seeded. The rest is the product: the worker, the codec, the
-gate, the store; training runs as the command `tidemill train` in a process of its own, as a user would run it.
+The stream, the frauds, their labels and the drift are simulated and seeded. The rest is the product: the workers, the
+codec, the gate, the store, the buffer; training runs as the command `tidemill train` in a process of its own, as a user
+would run it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from features.paths import split, value_at
 from features.schema import FeatureSchema
 from producer.simulation import PaymentChunk, PaymentStream, payments_schema
 from service.bootstrap import epoch_ms
+from service.demo_buffer import Buffered, DemoBuffer, build_demo_buffer
 from service.embedded import EmbeddedService
 from service.errors import ServiceError
 from service.init_clients import DEFAULT_BROKER
@@ -76,6 +79,7 @@ class DemoResult:
         planted: Broken events that were put in.
         quality: (version, before or after the drift, number of events, average precision).
         missing: Events without exactly one outcome; 0, or the demo has found a fault.
+        buffered: What the buffer holds; None where it cannot be used.
     """
 
     published: int
@@ -84,6 +88,12 @@ class DemoResult:
     planted: int
     quality: list[tuple[str, str, int, float]]
     missing: int
+    buffered: Buffered | None
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether everything is as it must be."""
+        return not self.missing and (self.buffered is None or self.buffered.is_right)
 
 
 def run_demo(plan: DemoPlan, *, console: Console) -> DemoResult:
@@ -120,24 +130,30 @@ def _make_project(folder: Path, history: PaymentChunk) -> Settings:
 def _stream(plan: DemoPlan, stream: PaymentStream, settings: Settings, *, folder: Path, console: Console) -> DemoResult:
     service, truth = EmbeddedService(settings), _Truth(plan.drift_at)
     service.champion.refresh()
+    buffer = build_demo_buffer(settings, service.broker, seed=plan.seed, say=console.print)
     learner = threading.Thread(target=_learn_again, args=(folder, truth, settings.feature_schema()), daemon=True)
     title = "Tidemill demo · simulated payments · in memory, not Kafka"
-    with service.running(), LiveView(service.stats, title=title, console=console):
+    buffering = nullcontext() if buffer is None else buffer.running()
+    with buffering, service.running(), LiveView(service.stats, title=title, console=console):
         began_at = time.monotonic()
         while (elapsed := time.monotonic() - began_at) < plan.seconds:
             due = int(elapsed * plan.events_per_s) - service.published
             if due > 0:
-                _publish(service, stream.take(due), truth)
+                _publish(service, stream.take(due), truth, buffer=buffer, now=elapsed)
             if elapsed > RETRAIN_AFTER * plan.seconds and learner.ident is None:
                 learner.start()
             time.sleep(TICK_S)
         service.wait_until_done()
+        if buffer is not None:
+            buffer.finish()
     if learner.ident is not None:
         learner.join(LEARN_TIMEOUT_S)
-    return _result(service, settings, truth)
+    return _result(service, settings, truth, buffered=None if buffer is None else buffer.result())
 
 
-def _publish(service: EmbeddedService, chunk: PaymentChunk, truth: _Truth) -> None:
+def _publish(
+    service: EmbeddedService, chunk: PaymentChunk, truth: _Truth, *, buffer: DemoBuffer | None, now: float
+) -> None:
     service.publish(zip((key.encode() for key in chunk.keys), chunk.values(), strict=True))
     for event_id, is_fraud, fault in zip(chunk.ids, chunk.is_fraud.tolist(), chunk.faults, strict=True):
         if fault is None:
@@ -145,6 +161,9 @@ def _publish(service: EmbeddedService, chunk: PaymentChunk, truth: _Truth) -> No
         else:
             truth.broken += 1
     truth.recent.append(chunk)
+    if buffer is not None:
+        buffer.happened(chunk, now=now)
+        buffer.send_due(now)
 
 
 def _learn_again(folder: Path, truth: _Truth, schema: FeatureSchema) -> None:
@@ -184,7 +203,7 @@ def _cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode() if isinstance(value, list) else value
 
 
-def _result(service: EmbeddedService, settings: Settings, truth: _Truth) -> DemoResult:
+def _result(service: EmbeddedService, settings: Settings, truth: _Truth, *, buffered: Buffered | None) -> DemoResult:
     scores = [msgspec.json.decode(value or b"") for value, _ in service.read(settings.topics.scores)]
     dead: dict[str, int] = {}
     for _, headers in service.read(settings.topics.dead_letters):
@@ -199,6 +218,7 @@ def _result(service: EmbeddedService, settings: Settings, truth: _Truth) -> Demo
         planted=truth.broken,
         quality=_quality(scores, truth),
         missing=missing,
+        buffered=buffered,
     )
 
 

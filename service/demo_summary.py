@@ -8,7 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from service.demo import DemoResult
+from service.demo_buffer import Buffered
 from service.demo_file import FileResult
+
+LABEL_MEANINGS = {
+    "matched": "the first of an event",
+    "late": "the first, after labels.max_delay",
+    "duplicate": "says the same again",
+    "corrected": "says something else",
+    "retracted": "takes it back",
+    "pending": "of an event nobody has seen",
+    "refused": "no label at all",
+    "orphan": "of an event that never came",
+    "expired": "of an event long gone",
+}
 
 
 def say_demo(result: DemoResult, console: Console) -> None:
@@ -19,6 +32,8 @@ def say_demo(result: DemoResult, console: Console) -> None:
     console.print(
         f"{verdict}; {result.planted:,} broken events were planted, {sum(result.dead_letters.values()):,} found"
     )
+    if result.buffered is not None:
+        _say_buffered(result.buffered, console)
     table = Table(title="How well fraud was told (average precision)", title_justify="left")
     for heading in ("model", "frauds", "events", "average precision"):
         table.add_column(heading, justify="left" if heading in ("model", "frauds") else "right")
@@ -27,6 +42,28 @@ def say_demo(result: DemoResult, console: Console) -> None:
         table.add_row(version, frauds, f"{count:,}", f"{quality:.2f}")
     console.print(table)
     console.print("Your own data: tidemill init --from FILE.csv --label COLUMN, then tidemill train --data FILE.csv")
+
+
+def _say_buffered(buffered: Buffered, console: Console) -> None:
+    rows = buffered.rows
+    console.print(
+        f"in the buffer's tables: {rows['features']:,} events (some lack a field), {rows['scores']:,} scores,"
+        f" {rows['labels']:,} labels"
+    )
+    table = Table(title="What became of the labels, all of them late", title_justify="left")
+    for heading in ("labels", "buffer", "truth"):
+        table.add_column(heading, justify="left" if heading == "labels" else "right")
+    for name, meaning in LABEL_MEANINGS.items():
+        counts = buffered.outcomes.get(name, 0), buffered.wanted_outcomes.get(name, 0)
+        if any(counts):
+            table.add_row(f"{name}: {meaning}", *(f"{count:,}" for count in counts))
+    table.add_row("labelled examples", f"{buffered.examples:,}", f"{buffered.wanted_examples:,}")
+    console.print(table)
+    if buffered.is_right:
+        console.print("the buffer holds the truth: each row once, each example with its label and its live score")
+    else:
+        wanted = ", ".join(f"{count:,} {name}" for name, count in buffered.wanted_rows.items())
+        console.print(f"the buffer is wrong: there must be {wanted}; {buffered.wrong:,} examples are others")
 
 
 def say_file(result: FileResult, console: Console) -> None:

@@ -27,6 +27,7 @@ from service.bootstrap import (
 from service.schemas import build_schemas
 from service.settings import Settings
 from service.stream_stats import StreamStats
+from service.topics import wanted_topics
 
 PARTITIONS = 3
 CATCH_UP_TIMEOUT_S = 60.0
@@ -40,7 +41,7 @@ class EmbeddedService:
         """Make the topics and put the worker together; nothing runs yet."""
         self._settings = settings
         self.broker = InMemoryBroker()
-        for topic in (*settings.topics.features, settings.topics.scores, settings.topics.dead_letters):
+        for topic in wanted_topics(settings):
             self.broker.create_topic(topic, PARTITIONS)
         self.stats = StreamStats()
         self.champion: ChampionHandle = build_champion(settings, listener=self.stats)

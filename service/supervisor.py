@@ -147,11 +147,12 @@ def pump(pipe: IO[bytes], target: BinaryIO, name: str, lock: threading.Lock) -> 
 
 
 def named(line: bytes, name: str) -> bytes:
-    """Return a line with the name of its part: as a field of a JSON object, else before it.
+    r"""Return a line with the name of its part, as a field of a JSON object, else before it; it ends in any case.
 
     >>> named(b'{"event": "x"}', "score"), named(b"text", "score")
-    (b'{"part": "score", "event": "x"}', b'score  | text')
+    (b'{"part": "score", "event": "x"}\n', b'score  | text\n')
     """
+    line = line if line.endswith(b"\n") else line + b"\n"  # a last one may not, and another part's would go on in it
     if line.startswith(b'{"') and line.rstrip().endswith(b"}"):
         return b'{"part": "%s", %s' % (name.encode(), line[1:])
     return b"%-6s | %s" % (name.encode(), line)

@@ -18,6 +18,7 @@ def test_demo_accounts_for_every_event_and_leaves_nothing_behind(
     said = Project(tmp_path / "work").run("demo", "--seconds", "12", "--rate", "500")
     assert "every event has exactly one outcome" in said
     assert "changed their ways" in said
+    assert "the buffer holds the truth" in said
     assert list(scratch.iterdir()) == []
 
 

@@ -110,11 +110,11 @@ def test_parts_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_lines_name_their_part() -> None:
-    """As a field where a line is an object, so that it stays one."""
+    """As a field where a line is an object, so that it stays one; a last line without an end swallows no other."""
     line = b'{"event": "x", "n": 1}\n'
     assert json.loads(named(line, "buffer")) == {"part": "buffer", "event": "x", "n": 1}
     assert named(b"Traceback\n", "score") == b"score  | Traceback\n"
-    assert named(b"{not json\n", "score") == b"score  | {not json\n"
+    assert named(b"{not json", "score") == b"score  | {not json\n"
 
 
 def test_line_of_a_part_reaches_the_stream_it_was_meant_for(tmp_path: Path) -> None:
