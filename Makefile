@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 9092
 REGISTRY_PORT ?= 8085
 IMAGE ?= tidemill:dev
+FAULT_SEEDS ?= 20
 PYTEST_ARGS ?=
 CONTAINER_ENGINE ?= $(shell command -v podman || command -v docker)
 
@@ -16,7 +17,7 @@ HELM := $(or $(shell command -v helm 2>/dev/null),$(abspath $(CACHE))/bin/helm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check format kafka kafka-jars registry bench image test-image test-helm clean
+.PHONY: help setup demo test faults lint check format kafka kafka-jars registry bench image test-image test-helm clean
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do \
@@ -29,6 +30,9 @@ demo: $(SYNCED) ## Watch simulated card payments being scored; needs no broker, 
 
 test: $(SYNCED) kafka-jars ## Run every test, the ones on a real Apache Kafka included
 	@.venv/bin/pytest $(PYTEST_ARGS)
+
+faults: $(SYNCED) kafka-jars ## Kill workers at random moments with FAULT_SEEDS (20) seeds; 'make test' has one (minutes)
+	@FAULT_SEEDS=$(FAULT_SEEDS) .venv/bin/pytest -k "random_moments" tests/integration/test_faults_buffer.py $(PYTEST_ARGS)
 
 lint: $(SYNCED) ## Check style, types and import contracts
 	@.venv/bin/ruff check .
