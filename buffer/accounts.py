@@ -102,7 +102,7 @@ class LabelAccount:
         outcomes: What became of each row.
         delays: How many first labels of an event arrived at most so long after it, and not within the bound before:
             one number for each of ``BUCKETS``, and one for all that took longer.
-        coverage: The last ``COVERAGE_DAYS`` days that have events, oldest first.
+        coverage: The days that have events of the ``COVERAGE_DAYS`` up to the newest one, oldest first.
         thinned: Rows of the features table that stand for others, too.
     """
 
@@ -188,12 +188,16 @@ def _delays(session: DuckSession) -> tuple[int, ...]:
 
 
 def _coverage(session: DuckSession, as_of_ms: int) -> tuple[DayCoverage, ...]:
+    """Return the last days up to the newest event; one from the future, of a wrong clock, hides none."""
     day_ms = _DAY // timedelta(milliseconds=1)
     tomorrow = (as_of_ms // day_ms + 1) * day_ms
-    judge_events(
-        session,
-        ExampleQuery(as_of_ms=as_of_ms, from_ms=tomorrow - COVERAGE_DAYS * day_ms, to_ms=tomorrow),
-    )
+    newest = f"SELECT max(epoch_ms(event_time)) FROM features WHERE event_time < make_timestamptz({tomorrow * 1000})"  # noqa: S608
+    last = session.rows(newest)[0][0]
+    if last is None:
+        return ()
+    end = (last // day_ms + 1) * day_ms
+    asked = ExampleQuery(as_of_ms=as_of_ms, from_ms=end - COVERAGE_DAYS * day_ms, to_ms=end)
+    judge_events(session, asked)
     weight = "coalesce(sample_weight, 1.0)"
     found = session.rows(
         f"SELECT epoch_ms(event_time) // {day_ms}, count(*), count(label),"  # noqa: S608

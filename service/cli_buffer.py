@@ -7,9 +7,9 @@ from typing import Final
 
 import typer
 
-from service import cli_buffer_care, cli_buffer_load, cli_buffer_run
+from service import cli_buffer_care, cli_buffer_load, cli_buffer_look, cli_buffer_run
 
-PARTS: Final[tuple[ModuleType, ...]] = (cli_buffer_run, cli_buffer_care, cli_buffer_load)
+PARTS: Final[tuple[ModuleType, ...]] = (cli_buffer_care, cli_buffer_load, cli_buffer_look, cli_buffer_run)
 
 
 def register(app: typer.Typer) -> None:
