@@ -24,7 +24,7 @@ from consumer.buffering_rows import Load
 from consumer.buffering_tables import Done, Errands, Reached, TableWork, TopicsRemade
 from consumer.buffering_telemetry import BufferingTelemetry
 from consumer.buffering_upkeep import Upkeep
-from consumer.errors import ConsumerError, PollFailed, SourceUnreachable
+from consumer.errors import ConsumerError, OffsetsLost, PollFailed, SourceUnreachable
 from consumer.intake import Intake
 from consumer.records import RecordBatch
 from consumer.source import PositionedSource
@@ -164,7 +164,7 @@ class BufferingWorker:
         limits = self._limits
         try:
             with self._watchdog.step("poll", limits.step_timeout):
-                return self._source.poll(
+                batch = self._source.poll(
                     max_records=min(limits.max_records, limits.flush.max_records),
                     max_bytes=min(limits.max_bytes, limits.flush.max_bytes),
                     timeout=BUSY_POLL_TIMEOUT_S
@@ -172,11 +172,20 @@ class BufferingWorker:
                     else min(POLL_TIMEOUT_S, limits.flush.interval),
                     linger=min(limits.linger, limits.flush.interval / 2),
                 )
+        except OffsetsLost as error:
+            # Perhaps the topic is another one by now. Whether it is, the append of what was read of it finds out.
+            if not self._places.doubt(error.partitions):
+                raise
+            self._flows.hurry()
+            self._source.rewind()
+            return None
         except PollFailed as error:
             self._telemetry.poll_failed(str(error))
             self._source.rewind()
             self._stop.wait(WAIT_AFTER_FAILED_POLL_S)
             return None
+        self._places.polled()
+        return batch
 
     def _follow_rebalance(self) -> None:
         """Drop what was read of partitions that are another member's now."""
@@ -250,6 +259,7 @@ class BufferingWorker:
             self._start_append(load)
 
     def _wanted(self) -> dict[TopicPartition, TableName]:
+        self._places.resolve_doubts()
         self._places.wanted &= self._source.owned
         return {at: self._intakes[at.topic].table for at in self._places.wanted}
 

@@ -31,6 +31,7 @@ class Flows:
 
     rule: FlushRule
     rng: random.Random
+    _is_hurried: bool = False
     _flows: dict[TableName, _Flow] = field(default_factory=lambda: {n: _Flow(PendingRows(n)) for n in TableName})
 
     def pending(self, table: TableName) -> PendingRows:
@@ -68,7 +69,9 @@ class Flows:
             if flow.load is not None and now >= flow.retry_at:
                 return flow.load
         waiting = [flow.pending for flow in self._flows.values() if flow.load is None]
-        due = [p for p in waiting if p.since is not None and now - p.since >= self.rule.interval]
+        interval = 0.0 if self._is_hurried else self.rule.interval
+        due = [p for p in waiting if p.since is not None and now - p.since >= interval]
+        self._is_hurried = self._is_hurried and bool(due)
         if not due and self.rule.is_enough(sum(p.count for p in waiting), sum(p.nbytes for p in waiting)):
             due = [max(waiting, key=lambda pending: pending.nbytes)]
         return self._in_hand(due[0].table) if due else None
@@ -79,6 +82,10 @@ class Flows:
             if not flow.failures and (flow.load is not None or flow.pending.since is not None):
                 return flow.load or self._in_hand(flow.pending.table)
         return None
+
+    def hurry(self) -> None:
+        """Have what waits now appended without waiting for the interval."""
+        self._is_hurried = True
 
     def try_at_once(self) -> None:
         """Forget failures, so that everything is tried once more."""

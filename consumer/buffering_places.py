@@ -41,12 +41,14 @@ class Places:
         """Know nothing; ``move_command`` is how a person moves a position, with fields for topic and partition."""
         self._places: dict[TopicPartition, Place] = {}
         self._command = move_command
+        self._doubted: set[TopicPartition] = set()
+        self._confirmed: set[TopicPartition] = set()
         self.wanted: set[TopicPartition] = set()
 
     def find(self, partitions: AbstractSet[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         """Return the next offsets of those that are known."""
         self.wanted |= partitions - self._places.keys()
-        return {at: self._places[at].next for at in partitions if at in self._places}
+        return {at: self._places[at].next for at in (partitions & self._places.keys()) - self._doubted}
 
     def move_command(self, at: TopicPartition) -> str:
         """Return the command by which a person moves a position to OFFSET."""
@@ -75,12 +77,34 @@ class Places:
         self.forget(stale)
         self._places |= places
         self.wanted -= places.keys()
+        self._confirmed = self._doubted & places.keys()
+        self._doubted -= places.keys()
         return stale
+
+    def doubt(self, partitions: AbstractSet[TopicPartition]) -> bool:
+        """Have places that do not lead into the log looked up again; return False where they just were.
+
+        The log may be another one by now, of a topic that was deleted and made again.
+        """
+        doubted = partitions - self._confirmed
+        self._doubted |= doubted
+        return bool(doubted)
+
+    def polled(self) -> None:
+        """Note that a poll found all places in the log."""
+        self._confirmed = set()
+
+    def resolve_doubts(self) -> None:
+        """Forget the doubted places once their rows are stored, so that they are looked up."""
+        for at in self._doubted & self._places.keys():
+            if not _waiting(self._places[at]):
+                del self._places[at]
 
     def forget(self, partitions: Collection[TopicPartition]) -> None:
         """Forget partitions: gone, or to be looked up again."""
         for at in partitions:
             self._places.pop(at, None)
+        self._doubted.difference_update(partitions)
         self.wanted.difference_update(partitions)
 
     def unread(self, records: RecordBatch) -> RecordBatch:

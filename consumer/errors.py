@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from producer.records import TopicPartition
+
 
 class ConsumerError(Exception):
     """Something on the way in failed."""
@@ -15,7 +19,15 @@ class OffsetsLost(ConsumerError):
     """The committed offset is no longer in the log: records were deleted before they were read.
 
     Policy: stop and say so; skipping them in silence would break the first promise.
+
+    Attributes:
+        partitions: Where, as far as the source says.
     """
+
+    def __init__(self, message: str, *, partitions: Iterable[TopicPartition] = ()) -> None:
+        """Keep which partitions it is."""
+        super().__init__(message)
+        self.partitions = frozenset(partitions)
 
 
 class SourceRefused(ConsumerError):

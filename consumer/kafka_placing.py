@@ -125,7 +125,8 @@ class Placing:
         raise OffsetsLost(
             f"the {whose} is no longer in the log: {told}. Records were deleted before they were read (retention, or "
             f"a recreated topic). Decide where to go on, with all workers stopped: {self.move_command(lost[0])}; "
-            "then start again"
+            "then start again",
+            partitions=lost,
         )
 
 

@@ -230,7 +230,8 @@ class InMemorySource:
                 if not low <= offset <= end:
                     raise OffsetsLost(
                         f"the position in the buffer is no longer in the log: {at} at {offset} (the log has {low} to "
-                        f"{end}). Decide where to go on: {self._positions.move_command(at)}; then start again"
+                        f"{end}). Decide where to go on: {self._positions.move_command(at)}; then start again",
+                        partitions=[at],
                     )
                 self._delivered[at] = offset
             self._first[at] = self._position[at] = offset
@@ -257,7 +258,8 @@ class InMemorySource:
             if found.began > position:
                 raise OffsetsLost(
                     f"{at}: the next offset is {position}, but the log begins at {found.began}: records were deleted "
-                    "before they were read; raise the topic's retention"
+                    "before they were read; raise the topic's retention",
+                    partitions=[at],
                 )
             self._position[at] = found.next_offset
             records += [(at, record) for record in found.records]
