@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import ServiceError
@@ -29,11 +30,14 @@ def build_tables(settings: Settings, *, reached: Callable[[str, str], None] | No
     require_libraries()
     from buffer.delta import DeltaBufferTable
     from buffer.delta_tables import DeltaTables
+    from buffer.errors import TableRefused
     from buffer.layout import table_schemas
     from buffer.table import TableName
 
     schemas = table_schemas(settings.feature_schema())
     root = buffer_root(settings)
+    if Path(root, "__init__.py").exists():  # the service file lies in a checkout, where buffer/ is source code
+        raise TableRefused(f"{root}: holds Python code; give buffer.uri a folder of its own")
 
     def table(name: TableName) -> DeltaBufferTable:
         def tell(step: str) -> None:

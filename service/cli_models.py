@@ -41,8 +41,9 @@ def train(  # noqa: PLR0913 - each is an option
     from_buffer: Annotated[
         bool, typer.Option("--from-buffer", help="Learn from the labelled events of the buffer instead of a file.")
     ] = False,
-    last: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Of the buffer only events of this long before now: 30d.")
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Of the buffer only events from then on: 30d, or a date."),
     ] = None,
     max_examples: Annotated[
         int, typer.Option(min=1, help="Of the buffer at most so many, drawn at random: they have to fit the memory.")
@@ -76,7 +77,7 @@ def train(  # noqa: PLR0913 - each is an option
     """
     import json
 
-    source = _examples_source(data, from_buffer=from_buffer, last=last, most=max_examples, seed=seed)
+    source = _examples_source(data, from_buffer=from_buffer, start=start, most=max_examples, seed=seed)
     desk = _desk(context, positive=positive, threshold=threshold)
     from service.train_command import Promotion, TrainingOrder, train_and_judge
 
@@ -88,24 +89,20 @@ def train(  # noqa: PLR0913 - each is an option
 
 
 def _examples_source(
-    data: Path | None, *, from_buffer: bool, last: str | None, most: int, seed: int
+    data: Path | None, *, from_buffer: bool, start: str | None, most: int, seed: int
 ) -> Path | FromBuffer:
     from service.errors import UsageError
     from service.labelled_buffer import FromBuffer
-    from service.units import parse_duration
 
     if data is not None and from_buffer:
         raise UsageError("--data and --from-buffer: learn from one of the two")
-    if data is not None and last is not None:
-        raise UsageError("--last picks events of the buffer; it goes with --from-buffer")
+    if data is not None and start is not None:
+        raise UsageError("--from picks events of the buffer; it goes with --from-buffer")
     if data is not None:
         return data
     if not from_buffer:
         raise UsageError("give a file with --data FILE, or --from-buffer")
-    try:
-        return FromBuffer(None if last is None else parse_duration(last), most, seed)
-    except ValueError as error:
-        raise UsageError(f"--last: {error}") from None
+    return FromBuffer(start, most, seed)
 
 
 def list_versions(context: typer.Context, *, as_json: JsonFlag = False) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from learning.errors import TrainingError
 from learning.examples import Examples
 from learning.labels import class_names, numbers
 from models.base import Task
+from service.buffer_query import Wanted, example_query, query_limits
 from service.buffer_tables import build_tables, require_libraries
 from service.progress import progress
 from service.settings import Settings
-from service.units import milliseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,12 +29,12 @@ class FromBuffer:
     """Which examples of the buffer.
 
     Attributes:
-        last: Only events of this time before now; None: all that are kept.
+        start: Only events from this moment on, as a person says it; None: all that are kept.
         most: At most so many, drawn at random; what is trained on has to fit the memory.
         seed: Of the draw.
     """
 
-    last: timedelta | None
+    start: str | None
     most: int
     seed: int
 
@@ -78,6 +77,7 @@ def read_buffer(  # noqa: PLR0913 - what is read, of which, for what, and how it
     """Read labelled examples of the newest versions of the tables.
 
     Raises:
+        UsageError: The start is no moment.
         ServiceError: The libraries of the tables are not installed.
         BufferingError: The tables cannot be read.
         TrainingError: There is no labelled example, or none with all fields.
@@ -113,20 +113,13 @@ def read_buffer(  # noqa: PLR0913 - what is read, of which, for what, and how it
 
 
 def _opened(settings: Settings, wanted: FromBuffer, *, schema: FeatureSchema, now_ms: int) -> ExampleStream:
-    from buffer.duck import QueryLimits
-    from buffer.examples import ExampleQuery, open_examples
+    from buffer.examples import open_examples
     from buffer.sampling import Reservoir
 
-    missing = settings.labels.missing
-    query = ExampleQuery(
-        as_of_ms=now_ms,
-        fields=schema.names,
-        from_ms=None if wanted.last is None else now_ms - milliseconds(wanted.last),
-        missing=None if missing == "ignore" else missing,
-        max_delay=settings.labels.max_delay,
-        sample=Reservoir(wanted.most, wanted.seed),
-    )
-    return open_examples(build_tables(settings), query, limits=QueryLimits(memory=settings.buffer.query_memory))
+    sample = Reservoir(wanted.most, wanted.seed)
+    query = example_query(settings, Wanted(start=wanted.start), now_ms=now_ms, sample=sample)
+    limits = query_limits(settings)
+    return open_examples(build_tables(settings), replace(query, fields=schema.names), limits=limits)
 
 
 def _labels(table: pa.Table, task: Task) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from buffer.errors import TableRefused
 from buffer.layout import LABELS_SCHEMA
 from buffer.table import TableName
 from service.buffer_tables import build_tables
@@ -69,3 +70,11 @@ def test_missing_library_is_named_with_the_command(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("service.buffer_tables.find_spec", lambda name: None if name == "deltalake" else object())
     with pytest.raises(ServiceError, match=r"needs deltalake.*pip install 'tidemill\[buffer\]'"):
         build_tables(settings(tmp_path))
+
+
+def test_a_folder_of_source_code_is_refused(tmp_path: Path) -> None:
+    """A service file in a checkout of this very project never has tables made among its sources."""
+    (tmp_path / "buffer").mkdir()
+    (tmp_path / "buffer" / "__init__.py").touch()
+    with pytest.raises(TableRefused, match="a folder of its own"):
+        build_tables(settings(tmp_path, uri="./buffer"))

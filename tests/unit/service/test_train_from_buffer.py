@@ -43,8 +43,8 @@ def test_train_from_buffer_takes_at_most_so_many(project: ModelProject) -> None:
     [
         ((), "give a file with --data FILE, or --from-buffer"),
         (("--from-buffer", "--data", "data.csv"), "learn from one of the two"),
-        (("--data", "data.csv", "--last", "3d"), "it goes with --from-buffer"),
-        (("--from-buffer", "--last", "3"), "'3s'"),
+        (("--data", "data.csv", "--from", "3d"), "it goes with --from-buffer"),
+        (("--from-buffer", "--from", "3"), "--from"),
     ],
 )
 def test_train_refuses_unclear_sources(project: ModelProject, arguments: tuple[str, ...], told: str) -> None:
@@ -56,5 +56,5 @@ def test_train_refuses_unclear_sources(project: ModelProject, arguments: tuple[s
 def test_train_from_an_empty_buffer_says_what_is_lacking(project: ModelProject) -> None:
     """Nobody is left with a traceback because nothing was buffered yet."""
     answer = project.run("train", "--from-buffer")
-    assert answer.code == 1
+    assert answer.code == 3
     assert "there is no table" in answer.err
