@@ -17,7 +17,7 @@ HELM := $(or $(shell command -v helm 2>/dev/null),$(abspath $(CACHE))/bin/helm)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test faults lint check format kafka kafka-jars registry bench image test-image test-helm clean
+.PHONY: help setup demo test faults lint check format kafka kafka-jars registry bench bench-buffer image test-image test-helm clean
 
 help: ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do \
@@ -57,6 +57,9 @@ registry: $(SYNCED) ## Run a small schema registry on REGISTRY_PORT (8085) until
 
 bench: $(SYNCED) kafka-jars ## Compare the worker with the bare client on a real broker (minutes)
 	@.venv/bin/python -m benchmarks.throughput
+
+bench-buffer: $(SYNCED) kafka-jars ## Compare the buffering worker with the bare client (minutes)
+	@.venv/bin/python -m benchmarks.buffering
 
 image: ## Build the container image IMAGE (tidemill:dev) with podman or docker
 	@test -n "$(CONTAINER_ENGINE)" || { \

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.health import ALIVE, Phase, Reason, Verdict, liveness, readiness
+from service.health import ALIVE, Phase, Reason, Verdict, buffering_readiness, liveness, readiness
 
 STALLED = Verdict(ok=False, reason=Reason.STALLED_WORKER)
 
@@ -33,4 +33,23 @@ def test_readiness_names_the_first_thing_missing(
     verdict = readiness(
         phase=phase, has_champion=has_champion, is_joined=is_joined, lacks_schemas=lacks_schemas, live=live
     )
+    assert (verdict.ok, verdict.reason) == (reason is Reason.OK, reason)
+
+
+@pytest.mark.parametrize(
+    ("phase", "faults", "reason"),
+    [
+        (Phase.RUNNING, {}, Reason.OK),
+        (Phase.RUNNING, {"is_joined": False, "lacks_tables": True, "lacks_schemas": True}, Reason.BUFFER),
+        (Phase.RUNNING, {"is_joined": False}, Reason.NOT_JOINED),
+        (Phase.RUNNING, {"lacks_schemas": True}, Reason.SCHEMA_REGISTRY),
+        (Phase.DRAINING, {"lacks_tables": True}, Reason.DRAINING),
+    ],
+)
+def test_buffering_readiness_names_the_first_thing_missing(
+    phase: Phase, faults: dict[str, bool], reason: Reason
+) -> None:
+    """Tables come first: without them a process does not join its group."""
+    well = {"is_joined": True, "lacks_tables": False, "lacks_schemas": False}
+    verdict = buffering_readiness(phase=phase, live=ALIVE, **{**well, **faults})
     assert (verdict.ok, verdict.reason) == (reason is Reason.OK, reason)
