@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.buffered import TABLES, BufferBench, gauge
-from tests.e2e.project import ServiceProcess, ended
+from tests.e2e.project import ServiceProcess, ended, wait_until
 from tests.support.kafka import KafkaCluster
 from tests.support.volumes import disk_volume, memory_volume
 
@@ -21,7 +21,7 @@ HANGING_S = 34.0  # longer than the longest allowed time between two polls
 
 def bench_on(volume: Path, kafka: KafkaCluster, folder: Path) -> BufferBench:
     """Return a service with its tables on a volume, whose members may not stop polling for long."""
-    bench = BufferBench(kafka, folder, uri=str(volume / "buffer"))
+    bench = BufferBench(kafka, folder, uri=str(volume / "buffer"), flush_max_records=1000)
     bench.project.configure(
         {
             "kafka": {"consumer": {"max.poll.interval.ms": 31_500}},  # the least that goes with this timeout
@@ -29,6 +29,11 @@ def bench_on(volume: Path, kafka: KafkaCluster, folder: Path) -> BufferBench:
         }
     )
     return bench
+
+
+def is_held(worker: ServiceProcess) -> bool:
+    """Return whether a worker reads nothing more because so much waits for the tables."""
+    return 1.0 in gauge(worker, "tidemill_buffer_held").values()
 
 
 def assert_never_left_the_group(worker: ServiceProcess, rebalances: dict[str, float]) -> None:
@@ -46,6 +51,8 @@ def test_f30_full_disk_means_pause_and_goes_on_when_there_is_space(kafka: KafkaC
             bench.wait_for_more(500)
             before = gauge(worker, "tidemill_rebalances_total")
             volume.fill()
+            wait_until(lambda: is_held(worker), what="reading is held")
+            assert 1.0 in gauge(worker, "tidemill_waiting").values()
             time.sleep(FULL_S)
             taken = bench.taken()
             time.sleep(1)
@@ -69,12 +76,43 @@ def test_f31_hanging_storage_means_pause_and_goes_on_when_it_answers(kafka: Kafk
                 bench.wait_for_more(500)
                 before = gauge(worker, "tidemill_rebalances_total")
                 volume.freeze()
+                wait_until(lambda: is_held(worker), what="reading is held")
                 time.sleep(HANGING_S)
                 assert_never_left_the_group(worker, before)
                 volume.thaw()
                 bench.wait_for_more(500)
                 assert_never_left_the_group(worker, before)
             assert bench.violations() == ""
+
+
+def test_f5_worker_frozen_in_the_middle_of_an_append_writes_nothing_when_it_wakes_up(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    """The append of a zombie meets a table that another has moved on: refused, dropped, never doubled."""
+    with disk_volume(tmp_path / "volume", megabytes=32) as volume:
+        bench = bench_on(volume.folder, kafka, tmp_path / "work")
+        zombie = bench.project.start_buffering("zombie")
+        with ended(zombie):
+            with bench.loading():
+                bench.wait_for_more(300)
+                volume.freeze()
+                time.sleep(2)  # several times the interval of its flushes: one of them hangs
+                zombie.pause()
+                volume.thaw()
+            successor = bench.project.start_buffering("successor")
+            with ended(successor):
+                bench.wait_until_settled()
+                zombie.resume()
+                wait_until(lambda: overtaken(zombie) > 0, what="the zombie's append is refused")
+                bench.publish(10)
+                assert bench.violations() == ""
+                assert zombie.is_running
+
+
+def overtaken(worker: ServiceProcess) -> float:
+    """Return how many appends of a worker were refused because the table stood elsewhere."""
+    flushes = gauge(worker, "tidemill_buffer_flushes_total")
+    return sum(count for labels, count in flushes.items() if 'outcome="overtaken"' in labels)
 
 
 def test_f33_torn_files_of_a_crash_are_not_seen(kafka: KafkaCluster, tmp_path: Path) -> None:
