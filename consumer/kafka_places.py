@@ -16,6 +16,9 @@ from consumer.places import TopicIdentity
 TIMEOUT_S: Final = 10.0
 _GRACE_S: Final = 2.0  # the client itself reports the timeout first, with its reason
 
+# The client spells ids in plain base64, Kafka's own tools for addresses; there a '/' would also look like ours.
+_AS_KAFKA_SPELLS: Final = str.maketrans("+/", "-_")
+
 T = TypeVar("T")
 
 
@@ -37,7 +40,8 @@ class KafkaTopicDirectory:
         found: dict[str, TopicIdentity] = {}
         for topic, future in described.items():
             try:
-                found[topic] = TopicIdentity(str(cluster.cluster_id), str(_answer(future, topic).topic_id))
+                topic_id = str(_answer(future, topic).topic_id).translate(_AS_KAFKA_SPELLS)
+                found[topic] = TopicIdentity(str(cluster.cluster_id), topic_id)
             except _Unknown:
                 continue
         return found

@@ -33,7 +33,7 @@ def identity(client: Mapping[str, Any], topic: str) -> tuple[str, str]:
     cluster_id = admin.list_topics(timeout=ASK_TIMEOUT_S).cluster_id
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=ASK_TIMEOUT_S)[topic].result()
     assert cluster_id is not None
-    return cluster_id, str(described.topic_id)
+    return cluster_id, str(described.topic_id).replace("+", "-").replace("/", "_")  # as Kafka's own tools spell it
 
 
 def read_table(folder: Path) -> Table:
