@@ -24,6 +24,7 @@ from buffer.table import Stretch, TableName
 _LONGEST_USE: Final = 25  # commits seen by one object: it gets slower with each, 5 times after 600
 _FIRST_PAUSE: Final = 0.02  # seconds: about one commit
 _LONGEST_PAUSE: Final = 1.0  # seconds
+_REFUSED: Final = frozenset("%[]^|\\\x7f").union(map(chr, range(32)))  # in a path
 
 
 def _ignore(step: str) -> None:
@@ -217,8 +218,8 @@ def _local_folder(uri: str) -> Path | None:
     if parts.scheme and parts.scheme != "file":
         return None
     folder = Path(unquote(parts.path) if parts.scheme else uri).expanduser().absolute()
-    if "%" in str(folder):
-        raise TableRefused(
-            f"{folder}: the table library cannot use a path with '%' in it; choose another for buffer.uri"
-        )
+    refused = next((character for character in str(folder) if character in _REFUSED), None)
+    if refused is not None:
+        said = f"the table library cannot use a path with {refused!r} in it; choose another for buffer.uri"
+        raise TableRefused(f"{str(folder)!r}: {said}")
     return folder

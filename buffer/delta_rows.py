@@ -80,7 +80,7 @@ def writer_properties(schema: pa.Schema) -> WriterProperties:
     """
     columns = {}
     for field in schema:
-        if field.name in _ASCENDING:
+        if field.name in _ASCENDING and (pa.types.is_timestamp(field.type) or pa.types.is_integer(field.type)):
             columns[field.name] = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
         elif field.name in _FAMILIAR or (pa.types.is_string(field.type) and field.name != "event_id"):
             columns[field.name] = ColumnProperties(dictionary_enabled=True)

@@ -21,7 +21,7 @@ from buffer.snapshot import Snapshot
 DEFAULT_MEMORY = 512 * 1024 * 1024  # as buffer.query_memory
 DEFAULT_THREADS = 2  # each holds buffers of its own: more of them need more memory than the limit says
 BATCH_ROWS = 20_000
-_GLOB = frozenset("*?[")
+_MISREAD = frozenset("*?=")  # in a folder's name: a pattern, or a column that would hide a field of that name
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class DuckSession:
             files = snapshot.files
             if files is not None and not files:
                 self._connection.register(snapshot.name, schema.empty_table())
-            elif files is None or any(_GLOB.intersection(path) for path in files):
+            elif files is None or any(map(_is_misread, files)):
+                self._keep_filters()
                 self._connection.register(snapshot.name, snapshot.dataset())
             else:
                 self._view(snapshot.name, files, schema)
@@ -119,6 +120,12 @@ class DuckSession:
     ) -> None:
         self.close()
 
+    def _keep_filters(self) -> None:
+        """Let Arrow only read: it cannot compare texts and bytes of files that a delete has rewritten."""
+        disabled = self._connection.execute("SELECT current_setting('disabled_optimizers')").fetchall()[0][0]
+        names = dict.fromkeys([*filter(None, disabled.split(",")), "filter_pushdown", "join_filter_pushdown"])
+        self._connection.execute(f"SET disabled_optimizers = '{','.join(names)}'")
+
     def _view(self, name: str, files: Sequence[str], schema: pa.Schema) -> None:
         listed = ", ".join(map(text, files))
         source = f"read_parquet([{listed}], hive_partitioning=true, hive_types={{'{DAY}': DATE}}, union_by_name=true)"
@@ -159,6 +166,11 @@ class DuckSession:
 
 _GONE = ("No files found", "No such file", "Object at location", "NoSuchKey")
 _FULL = ("No space left", "max_temp_directory_size", "failed to offload")
+
+
+def _is_misread(path: str) -> bool:
+    """Return whether DuckDB would take the folder of the table, which holds those of the days, for more than a name."""
+    return bool(_MISREAD.intersection(path.rpartition(f"/{DAY}=")[0]))
 
 
 def quoted(name: str) -> str:

@@ -147,9 +147,10 @@ def examples(names: Sequence[str]) -> str:
     columns += [f"{own.get(column.name, f'k.{column.name}')} AS {column.name}" for column in LABEL_COLUMNS]
     return f"""
         SELECT {", ".join(columns)}
-        FROM features f JOIN sources USING (record_topic_id, record_partition)
-            JOIN known k USING (source, record_offset)
-        ORDER BY k.known_at, source, f.record_offset
+        FROM features f
+            JOIN sources s ON s.record_topic_id = f.record_topic_id AND s.record_partition = f.record_partition
+            JOIN known k ON k.source = s.source AND k.record_offset = f.record_offset
+        ORDER BY k.known_at, k.source, f.record_offset
     """  # noqa: S608
 
 

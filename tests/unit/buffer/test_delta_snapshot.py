@@ -71,7 +71,9 @@ def test_version_whose_log_was_cleaned_is_gone(tmp_path: Path) -> None:
     assert table.snapshot().dataset().count_rows() == 1
 
 
-def test_folder_with_a_percent_sign_is_refused(tmp_path: Path) -> None:
-    """The table library takes the sign for an escape and would look for the table elsewhere."""
-    with pytest.raises(TableRefused, match="'%'"):
-        a_table(tmp_path / "50%off")
+@pytest.mark.parametrize("character", ["%", "[", "]", "^", "|", "\\", "\n"])
+def test_folder_the_table_library_cannot_use_is_refused(tmp_path: Path, character: str) -> None:
+    """It takes the character for an escape and looks for the table elsewhere, or it dies of it."""
+    with pytest.raises(TableRefused, match="choose another for buffer") as refusal:
+        a_table(tmp_path / f"50{character}off")
+    assert "\n" not in str(refusal.value)

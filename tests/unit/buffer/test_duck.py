@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,8 +42,30 @@ def test_remote_files_read_as_local_ones_do(tmp_path: Path) -> None:
         )
         assert len(expected) == 60
         assert all_rows(table.snapshot()) == expected
-        assert all_rows(Elsewhere(table.snapshot(), ["/a/*/[b]?.parquet"])) == expected
+        assert all_rows(Elsewhere(table.snapshot(), ["/a/*?/record_day=2026-01-30/b.parquet"])) == expected
         assert all_rows(Elsewhere(table.snapshot())) == expected
+
+
+@pytest.mark.parametrize("folder", ["Last amounts=7", "amount=7", "record_day=1999-01-01", "a*b"])
+def test_a_folder_is_never_taken_for_a_column(tmp_path: Path, folder: str) -> None:
+    """A part of the path such as ``amount=7`` must not replace the amounts of all events."""
+    tables = tables_in(tmp_path / folder)
+    fill(tables, History(events=[Event("pay", 0, 3, 5, "e")]))
+    with DuckSession() as session:
+        session.attach(tables.features.snapshot())
+        found = session.rows('SELECT record_day, amount, "Last amounts" FROM features')
+    assert found == [(date(2026, 1, 30), 3.0, [0.0, 0.5])]
+
+
+def test_remote_files_are_found_by_text_and_bytes_after_a_delete(tmp_path: Path) -> None:
+    """A delete writes files in which Arrow itself cannot compare texts."""
+    tables = tables_in(tmp_path)
+    fill(tables, History(events=[Event("pay", 0, offset, 5, f"e{offset}") for offset in range(3)]))
+    tables.features.handle().delete("record_offset = 1")
+    with DuckSession() as session:
+        session.attach(Elsewhere(tables.features.snapshot()))
+        assert session.rows("SELECT record_offset FROM features WHERE event_id = 'e2'") == [(2,)]
+        assert session.rows("SELECT record_offset FROM features WHERE record_key = unhex('00')") == []
 
 
 def test_a_column_younger_than_every_file_is_null(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from buffer.cursor import Cursor
 from buffer.delta_tables import DeltaTables
 from buffer.errors import BufferingError, TableRefused
 from buffer.examples import ExampleQuery, ExampleStream, open_examples
+from buffer.table import Stretch
+from features.schema import FeatureSchema, Field, FieldType
 from tests.unit.buffer.examples_oracle import Missing, expected_rows, judge_all
 from tests.unit.buffer.histories import SCHEMA, Event, History, Label, append, at, fill, random_history, tables_in
 
@@ -189,6 +191,22 @@ def test_only_the_fields_asked_for_are_read(tmp_path: Path) -> None:
         assert stream.schema.names[:2] == ["Last amounts", "event_id"]
     with pytest.raises(TableRefused, match="no column colour"):
         open_examples(tables, query(fields=("colour",)))
+
+
+NAMES = ("source", "source_offset", "scored_at", "record", "known_at", "k", "f", 'a "b"', "select", "it's")
+
+
+def test_a_field_may_be_called_like_anything_of_the_query(tmp_path: Path) -> None:
+    """Names of steps, of their columns and of columns of another table are no reason to refuse a field."""
+    schema = FeatureSchema(tuple(Field(name, FieldType.DOUBLE, "path") for name in NAMES))
+    tables = tables_in(tmp_path, schema)
+    event = Event("pay", 0, 0, 5, "e", time=5, inline="ok").columns()
+    row = {name: value for name, value in event.items() if name not in SCHEMA.names}
+    values = {name: float(number) for number, name in enumerate(NAMES)}
+    rows = pa.Table.from_pylist([row | values], schema=tables.features.schema)
+    tables.features.append(rows, [Stretch("source", None, 1)])
+    (found,) = rows_of(open_examples(tables, query()))
+    assert {name: found[name] for name in NAMES} == values
 
 
 def test_tables_without_rows_have_no_examples(tmp_path: Path) -> None:
