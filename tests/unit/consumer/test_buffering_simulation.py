@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from buffer.errors import TableUnavailable
 from buffer.table import TableName
+from consumer.buffering_limits import FlushRule
 from consumer.errors import SourceUnreachable
 from producer.broker_faults import Fault
 from tests.support.buffering import LEFT_OUT, TABLES, BufferBench, InlineErrands, Member, at, hasty_buffering
@@ -19,6 +20,7 @@ from tests.support.world import Killed
 
 STEPS = [*(f"{when}_append_{name}" for name in TableName for when in ("before", "after")), "before_group_commit"]
 MAX_MEMBERS = 3
+FLUSH = FlushRule(interval=3.0, max_records=20)
 
 
 class BufferingMachine(RuleBasedStateMachine):
@@ -26,7 +28,7 @@ class BufferingMachine(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 1 << 30))
     def begin(self, seed: int) -> None:
-        """Make a broker with nothing on it."""
+        """Make a broker with a little on it, and two members at work."""
         self._patch = hasty_buffering()
         self._patch.__enter__()
         self.rng = random.Random(seed)
@@ -34,6 +36,12 @@ class BufferingMachine(RuleBasedStateMachine):
         self.members: list[Member] = []
         self.ghosts: list[str] = []
         self.doom = ""
+        for topic in TABLES:
+            for partition in range(2):
+                self.publish(topic, partition, 3)
+        self.join()
+        self.join()
+        self.work_together(8)
 
     @rule(topic=st.sampled_from(sorted(TABLES)), partition=st.integers(0, 1), count=st.integers(1, 12))
     def publish(self, topic: str, partition: int, count: int) -> None:
@@ -47,10 +55,10 @@ class BufferingMachine(RuleBasedStateMachine):
     def join(self) -> None:
         """A process starts; how soon its tables answer differs."""
         errands = InlineErrands(lambda: self.rng.choice([0, 0, 1, 3]), runs_late=lambda: self.rng.random() < 0.5)
-        self.members.append(self.bench.member(errands=errands, reached=self._reached))
+        self.members.append(self.bench.member(errands=errands, reached=self._reached, flush=FLUSH))
 
     @precondition(lambda self: self.members)
-    @rule(pick=st.integers(0, 5), rounds=st.integers(1, 15))
+    @rule(pick=st.integers(0, 5), rounds=st.integers(1, 20))
     def work(self, pick: int, rounds: int) -> None:
         """One of them goes on for a while."""
         member = self.members[pick % len(self.members)]
@@ -58,6 +66,14 @@ class BufferingMachine(RuleBasedStateMachine):
             self.bench.rounds(rounds, member)
         except Killed:
             self._kill(member)
+
+    @rule(rounds=st.integers(1, 12))
+    def work_together(self, rounds: int) -> None:
+        """Records keep coming while all of them go on, round by round."""
+        for _ in range(rounds):
+            self.publish(self.rng.choice(sorted(TABLES)), self.rng.randrange(2), self.rng.randrange(4))
+            for member in list(self.members):
+                self.work(self.members.index(member), 1)
 
     @rule(step=st.sampled_from(STEPS))
     def doom_next(self, step: str) -> None:
@@ -82,6 +98,16 @@ class BufferingMachine(RuleBasedStateMachine):
         """The group gives up on a live member, which does not know: it is a zombie until its next poll."""
         self.bench.broker.leave("buffer", self.members[pick % len(self.members)].source.member_id)
 
+    @precondition(lambda self: len(self.members) > 1)
+    @rule(pick=st.integers(0, 5))
+    def freeze(self, pick: int) -> None:
+        """One is suspended for longer than its session, with rows in hand; the others go on, then it wakes up."""
+        zombie = self.members.pop(pick % len(self.members))
+        self.bench.broker.leave("buffer", zombie.source.member_id)
+        self.work_together(10)
+        self.members.append(zombie)
+        self.work(len(self.members) - 1, 3)
+
     @precondition(lambda self: self.members)
     @rule(pick=st.integers(0, 5))
     def stop(self, pick: int) -> None:
@@ -92,7 +118,11 @@ class BufferingMachine(RuleBasedStateMachine):
         except Killed:
             self.ghosts.append(member.source.member_id)
 
-    @rule(name=st.sampled_from(TableName), times=st.integers(1, 3), kind=st.sampled_from(["failing", "failing_after"]))
+    @rule(
+        name=st.sampled_from(TableName),
+        times=st.integers(1, 3),
+        kind=st.sampled_from(["failing", *["failing_after"] * 2]),
+    )
     def fail_appends(self, name: TableName, times: int, kind: str) -> None:
         """A table fails, before or after it has written."""
         getattr(self.bench.tables[name], kind).extend([TableUnavailable("away")] * times)
