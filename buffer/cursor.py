@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 from buffer.errors import BufferingError
 
 FORMAT = 1
+_LAST_MS = 2**53  # in microseconds it still fits 64 bits
+_LAST_PARTITION = 2**31 - 1
+_LAST_POSITION = 2**63 - 1
 
 Positions: TypeAlias = Mapping[tuple[str, int], int]
 """The next offset by topic id and partition; of a loaded file the next row number by ``sha256:<digest>`` and 0."""
@@ -70,12 +73,12 @@ class Cursor:
         try:
             before = data["missing_before"]
             return cls(
-                as_of_ms=int(data["as_of"]),
+                as_of_ms=_within(data["as_of"], -_LAST_MS, _LAST_MS),
                 features=_flat(data["features"]),
                 labels=_flat(data["labels"]),
-                missing_before_ms=None if before is None else int(before),
+                missing_before_ms=None if before is None else _within(before, -_LAST_MS, _LAST_MS),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as reason:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as reason:
             raise BufferingError(f"this cursor of labelled examples is damaged: {reason!r}") from None
 
     @classmethod
@@ -87,7 +90,7 @@ class Cursor:
         """
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BufferingError("this is no cursor of labelled examples: it is not JSON") from None
         return cls.from_json(data)
 
@@ -104,9 +107,16 @@ def _nested(positions: Positions) -> dict[str, dict[str, int]]:
     return found
 
 
+def _within(value: Any, first: int, last: int) -> int:
+    number = int(value)
+    if not first <= number <= last:
+        raise ValueError(number)
+    return number
+
+
 def _flat(data: Mapping[str, Mapping[str, int]]) -> Positions:
     return {
-        (topic_id, int(partition)): int(position)
+        (topic_id, _within(partition, 0, _LAST_PARTITION)): _within(position, 0, _LAST_POSITION)
         for topic_id, by_partition in data.items()
         for partition, position in by_partition.items()
     }

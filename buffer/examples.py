@@ -101,8 +101,15 @@ class ExampleQuery:
 
     @property
     def missing_before_ms(self) -> int | None:
-        """Return the time before which an event without a label counts as the missing class."""
-        return None if self.missing is None or self.max_delay is None else self.now_ms - self.max_delay // _MS
+        """Return the time before which an event without a label counts as the missing class.
+
+        Never before that of the cursor: a longer delay must not take back what was given, to give it once more.
+        """
+        if self.missing is None or self.max_delay is None:
+            return None
+        given = None if self.since is None else self.since.missing_before_ms
+        before = self.now_ms - self.max_delay // _MS
+        return before if given is None else max(before, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def chosen_examples(*, is_increment: bool, sample: Sample | None, as_of_ms: int)
     order = "" if sample is None else f"ORDER BY {sample.order(as_of_ms=as_of_ms)} LIMIT {sample.n}"
     return f"""
         CREATE TEMP TABLE chosen AS
-        SELECT record_topic, {COORDINATES}, event_id, label, label_source, label_time, known_at
+        SELECT record_topic, {COORDINATES}, event_id, event_time, label, label_source, label_time, known_at
         FROM {judged} label IS NOT NULL {order}
     """  # noqa: S608
 
@@ -112,10 +112,14 @@ LIVE = f"""
         AND s.source_offset = c.record_offset AND s.event_id = c.event_id
     WHERE s.role = 'champion'
     QUALIFY row_number() OVER (PARTITION BY c.record_topic_id, c.record_partition, c.record_offset
-        ORDER BY {ARRIVED.replace("record_time", "s.record_time")}, s.record_topic_id, s.record_partition,
-            s.record_offset) = 1
+        ORDER BY s.event_time <> c.event_time, {ARRIVED.replace("record_time", "s.record_time")},
+            s.record_topic_id, s.record_partition, s.record_offset) = 1
 """  # noqa: S608
-"""The step that finds the champion's score of each example's very record; of several the first."""
+"""The step that finds the champion's score of each example's very record; of several the first.
+
+Where a topic was made again two records have one place, and where events carry no id one id: of the scores there
+one with the event's own time comes first.
+"""
 
 
 KNOWN = (

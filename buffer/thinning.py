@@ -32,7 +32,8 @@ class ThinningRule:
         share: Part of the unlabelled events that is kept; 1.0: all, nothing is thinned.
         max_delay: How long a label may take; a younger event is not touched.
         settled: A day is left alone until nothing was written to it for so long: history may be loaded
-            before its labels are.
+            before its labels are. And an event for so long after ``max_delay``: a label that came in time
+            may still be on its way from its topic to the table.
         limits: What the query of a day may use.
     """
 
@@ -52,7 +53,7 @@ class ThinningRule:
 
     def cutoff(self, now: datetime) -> datetime:
         """Return the time that an event must not be younger than."""
-        return now.astimezone(UTC) - self.max_delay
+        return now.astimezone(UTC) - self.max_delay - self.settled
 
 
 def is_sampled(event_id: str, share: float) -> bool:

@@ -38,7 +38,8 @@ def class_name(value: Any) -> str | None:
     if text.lower() in {"true", "false"}:
         return text.lower()
     whole = _WHOLE_NUMBER.fullmatch(text)
-    return whole.group(1) if whole else text or None
+    name = whole.group(1) if whole else text
+    return "0" if name == "-0" else name or None
 
 
 class LabelRules(Protocol):

@@ -42,6 +42,11 @@ def test_a_merged_cursor_never_moves_back(one: Cursor, other: Cursor) -> None:
         '{"format": 1}',
         '{"format": 1, "as_of": "x", "missing_before": null}',
         '{"format": 1, "as_of": 1, "missing_before": null, "features": [], "labels": {}}',
+        '{"format": 1, "as_of": 1e999, "missing_before": null, "features": {}, "labels": {}}',
+        '{"format": 1, "as_of": 1, "missing_before": -1e300, "features": {}, "labels": {}}',
+        '{"format": 1, "as_of": 1, "missing_before": null, "features": {"t": {"4294967296": 1}}, "labels": {}}',
+        '{"format": 1, "as_of": 1, "missing_before": null, "features": {}, "labels": {"t": {"0": 1e30}}}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_cursor_is_refused_in_one_line(text: str) -> None:

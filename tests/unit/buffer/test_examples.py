@@ -16,7 +16,18 @@ from buffer.examples import ExampleQuery, ExampleStream, open_examples
 from buffer.table import Stretch
 from features.schema import FeatureSchema, Field, FieldType
 from tests.unit.buffer.examples_oracle import Missing, expected_rows, judge_all
-from tests.unit.buffer.histories import SCHEMA, Event, History, Label, append, at, fill, random_history, tables_in
+from tests.unit.buffer.histories import (
+    SCHEMA,
+    Event,
+    History,
+    Label,
+    Score,
+    append,
+    at,
+    fill,
+    random_history,
+    tables_in,
+)
 
 NOW = 40
 
@@ -141,6 +152,33 @@ def test_a_missing_label_that_comes_after_all_is_a_correction(tmp_path: Path) ->
     with open_examples(tables, replace(asked, since=first.cursor)) as later:
         assert (later.counts.examples, later.counts.corrected_after) == (0, 1)
     assert [row["label"] for row in rows_of(open_examples(tables, asked))] == ["fraud"]
+
+
+def test_a_longer_delay_takes_no_missing_label_back(tmp_path: Path) -> None:
+    """Else the event would be given once more when the longer delay is over."""
+    tables = tables_in(tmp_path)
+    fill(tables, History(events=[Event("pay", 0, 0, 5, "e", time=5)]))
+    given, cursor = 0, None
+    for delay, now in ((1, 10), (20, 11), (20, 40)):
+        asked = query(as_of_ms=ms(now), missing="ok", max_delay=timedelta(seconds=delay), since=cursor)
+        with open_examples(tables, asked) as stream:
+            given, cursor = given + stream.counts.examples, stream.cursor
+            assert stream.counts.retracted_after == 0
+    assert given == 1
+
+
+def test_a_topic_made_again_has_scores_of_its_own(tmp_path: Path) -> None:
+    """Its records have the places, and with them the ids, of those of before; the event time tells them apart."""
+    times = {"old": 5, "new": 9}
+    tables = tables_in(tmp_path)
+    for number, (topic, time) in enumerate(times.items()):
+        event = Event("pay", 0, 0, time, "pay/0/0", time=time, inline="ok").columns() | {"record_topic_id": topic}
+        score = Score("scores", 0, number, time, "pay/0/0", ("pay", 0, 0), version=topic).columns()
+        for table, row in ((tables.features, event), (tables.scores, score | {"event_time": at(time)})):
+            rows = pa.Table.from_pylist([row], schema=table.schema)
+            table.append(rows, [Stretch(topic, None, 1)])
+    found = {row["record_topic_id"]: row["live_version"] for row in rows_of(open_examples(tables, query()))}
+    assert found == {"old": "old", "new": "new"}
 
 
 def test_a_retracted_label_is_not_a_missing_one(tmp_path: Path) -> None:

@@ -94,6 +94,16 @@ def test_young_events_are_not_touched(tmp_path: Path) -> None:
     assert _weights(tables) == {f"event-{OTHER}": None, f"event-{OTHER + 100}": None}
 
 
+def test_label_that_came_in_time_has_a_day_to_get_into_the_table(tmp_path: Path) -> None:
+    """It waits in memory until the next flush, or in its topic while a worker is started again."""
+    tables = three_tables(tmp_path)
+    add(tables.features, OLD, [OTHER], event_time=LATER - timedelta(days=30, hours=23))
+    maintain(tables, a_policy(share=0.01), LATER)
+    add(tables.labels, day_before(0), [1], event_id=f"event-{OTHER}")
+    maintain(tables, a_policy(share=0.01), LATER + timedelta(hours=2))
+    assert _weights(tables) == {f"event-{OTHER}": 1.0}
+
+
 def test_weights_are_never_written_again(tmp_path: Path) -> None:
     """Neither a second run, nor a smaller share, nor a label that comes after all changes what a row stands for."""
     tables = _thinned(tmp_path)

@@ -24,6 +24,7 @@ NUMBERS = NumberRules()
         (("fraud", " fraud "), "fraud"),
         ((None, "", "  ", float("nan")), None),
         ((1.5, "1.5"), "1.5"),
+        ((0, 0.0, -0.0, "-0.0", "-0"), "0"),
     ],
 )
 def test_class_name_is_one_whatever_source_spells_it(values: tuple[object, ...], expected: str | None) -> None:
