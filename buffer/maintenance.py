@@ -27,6 +27,7 @@ from buffer.table import TableName
 from buffer.thinning import ThinningRule, days_to_thin, thin_day
 
 ATTEMPTS: Final = 3
+EARLY_LABELS: Final = timedelta(days=1)  # how much longer they stay: one may come before its event
 _PANIC: Final = "PanicException"  # of the table library; not an ``Exception``
 
 
@@ -135,8 +136,9 @@ class _Run:
             yield align_properties(table, self.policy.keep_versions)
 
     def _retention(self) -> Iterator[Work]:
+        kept = self.policy.retention + (EARLY_LABELS if self.table.name is TableName.LABELS else timedelta(0))
         with self._changing() as table:
-            yield drop_old_days(table, first_kept_day(self.now, self.policy.retention))
+            yield drop_old_days(table, first_kept_day(self.now, kept))
 
     def _thinning(self) -> Iterator[Work]:
         rule = self.policy.thinning

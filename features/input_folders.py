@@ -68,6 +68,8 @@ def _local_children(place: str) -> list[tuple[str, bool]] | None:
     try:
         if not folder.is_dir():
             return None
-        return [(str(child), child.is_file()) for child in folder.iterdir()]
+        return [
+            (str(child), not child.is_dir()) for child in folder.iterdir()
+        ]  # links that lead nowhere are told later
     except OSError as error:
         raise TableError(f"{place}: cannot be looked into: {reason_of(error)}") from error

@@ -143,6 +143,14 @@ def test_a_folder_gives_its_tables_by_name(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_passes_over_no_table_that_cannot_be_read(tmp_path: Path) -> None:
+    """A link to a file that is gone, or a pipe, is told as such by who opens it, not left out as something else."""
+    (tmp_path / "gone.csv").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe.csv")
+    found = find_files([tmp_path])
+    assert ([Path(file).name for file in found.files], found.left_out) == (["gone.csv", "pipe.csv"], [])
+
+
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     """A wrong folder is not an empty success."""
     with pytest.raises(TableError, match=r"no file in it is named \.csv or \.parquet"):
