@@ -205,6 +205,7 @@ class KafkaSource:
             with contextlib.suppress(KafkaException, RuntimeError):  # the session timeout will tell the broker
                 client.close()
         self._forget(list(self._owned))
+        self._pauses.forget()
 
     @property
     def _consumer(self) -> Consumer:
@@ -243,7 +244,7 @@ class KafkaSource:
 
     def _place(self) -> None:
         """Begin at ``start`` where nobody knows of a position; elsewhere the log may have lost records."""
-        self._pauses.lift(self._consumer, self._placing.unplaced)  # a client keeps a pause over an assignment
+        self._pauses.lift(self._consumer, self._placing.unplaced & self._owned)
         self._delivered |= self._placing.place(self._consumer, self._owned)
 
     def _try_damage_again(self) -> None:
@@ -311,8 +312,7 @@ class KafkaSource:
         self._forget(changed := [TopicPartition(p.topic, p.partition) for p in partitions])
         self._tell("lost", changed)
 
-    def _forget(self, partitions: Collection[TopicPartition]) -> None:
-        self._pauses.forget(partitions)
+    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
         for at in partitions:
             self._owned.discard(at)
             self._placing.unplaced.discard(at)

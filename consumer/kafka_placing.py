@@ -131,7 +131,10 @@ class Placing:
 
 
 class Pauses:
-    """What the client was told to hold. It never lets go of what is not held: that can lose the client's place."""
+    """What the client was told to hold. It never lets go of what is not held: that can lose the client's place.
+
+    A client keeps a pause of a partition that goes and comes back, so this does, too.
+    """
 
     def __init__(self) -> None:
         """Hold nothing."""
@@ -141,11 +144,11 @@ class Pauses:
     def settle(
         self, client: Consumer, owned: AbstractSet[TopicPartition], unplaced: AbstractSet[TopicPartition]
     ) -> None:
-        """Hold what is to be held now, and only that."""
+        """Hold what is to be held now of what is owned, and only that."""
         wanted = owned if self.holds_all else unplaced & owned
-        if wanted == self._held:
+        if wanted == self._held & owned:
             return
-        self.lift(client, self._held - wanted)
+        self.lift(client, owned - wanted)
         try:
             client.pause(_bare(wanted - self._held))
         except KafkaException as exception:
@@ -163,9 +166,9 @@ class Pauses:
         except KafkaException as exception:
             raise PollFailed(f"partitions could not be let go: {exception.args[0]}") from exception
 
-    def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """Forget partitions that are no longer ours."""
-        self._held.difference_update(partitions)
+    def forget(self) -> None:
+        """Forget what was held of a client that is gone; what is to be held stays the same."""
+        self._held = set()
 
 
 def committed(client: Consumer, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

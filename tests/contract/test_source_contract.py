@@ -251,6 +251,23 @@ def test_paused_source_stays_a_member_and_loses_nothing(cluster: Cluster) -> Non
     assert values == values_in(cluster, topic)
 
 
+def test_partition_that_left_while_paused_is_read_when_it_returns(cluster: Cluster) -> None:
+    """A pause that ended while somebody else had the partition is over for it, too."""
+    topic, group = cluster.create_topic(partitions=2), cluster.unique("group")
+    told = ToldPositions({TopicPartition(topic, number): 0 for number in range(2)})
+    first = cluster.positioned_source(group, topic, told)
+    first.pause()
+    poll_until(lambda: len(first.owned) == 2, first)
+    second = cluster.positioned_source(group, topic, told)
+    poll_until(lambda: len(first.owned) == len(second.owned) == 1, first, second)
+    first.resume()
+    second.close()
+    poll_until(lambda: len(first.owned) == 2, first)
+    for partition in range(2):
+        cluster.publish(topic, b"%d" % partition, partition=partition)
+    assert sorted(value or b"" for value in poll_values(first, 2)) == [b"0", b"1"]
+
+
 def test_position_outside_the_log_stops_the_source(cluster: Cluster) -> None:
     """Records that are gone are not skipped in silence: the line names the place and the way out."""
     topic = cluster.create_topic()
