@@ -47,9 +47,11 @@ class ExportOrder:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse an unknown kind of file, and a cursor that would pass over examples nobody was given."""
+        """Refuse an unknown kind of file, and a cursor in its place or past examples that nobody was given."""
         if self.file.suffix.lower() not in _ENDINGS:
             raise UsageError(f"{self.file}: the name must end in .parquet or .csv")
+        if self.cursor_out is not None and self.cursor_out.absolute() == self.file.absolute():
+            raise UsageError(f"--cursor-out: {self.file} is where the examples go; name another file")
         if self.cursor_out is not None and (self.sample is not None or self.wanted.end is not None):
             raise UsageError(
                 "--cursor-out: not together with --sample or --to: what they leave out would never be given;"
@@ -177,8 +179,13 @@ def _safe(column: Any) -> Any:
     import pyarrow.compute as pc
 
     if pa.types.is_list(column.type):
-        return pa.array([None if items is None else json.dumps(items) for items in column.to_pylist()], pa.string())
+        return pa.array([None if items is None else _json_list(items) for items in column.to_pylist()], pa.string())
     if not pa.types.is_string(column.type):
         return column
     runs = pc.and_(pc.match_substring_regex(column, _FORMULA), pc.invert(pc.match_substring_regex(column, _NUMBER)))
     return pc.if_else(runs, pc.binary_join_element_wise(pa.scalar("'"), column, ""), column)
+
+
+def _json_list(items: list[Any]) -> str:
+    """Return a sequence as JSON, which has no NaN: null."""
+    return json.dumps([None if item != item else item for item in items])  # noqa: PLR0124

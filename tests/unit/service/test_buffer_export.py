@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from buffer.errors import BufferingError
 from buffer.examples import ExampleQuery, ExampleStream, open_examples
+from buffer.table import Stretch
 from service.buffer_export import ExportOrder, export_examples
 from service.buffer_query import Wanted
 from service.errors import ServiceError, UsageError
@@ -62,6 +64,16 @@ def test_a_csv_export_is_no_formula_and_keeps_numbers(tmp_path: Path) -> None:
     assert [row["Last amounts"] for row in rows] == ["[0.0, 0.5]"] * 3
 
 
+def test_a_csv_export_has_sequences_in_json(tmp_path: Path) -> None:
+    """A field may keep NaN, which JSON does not have."""
+    tables = filled(tmp_path, History())
+    row = Event("pay", 0, 0, 0, "e", inline="ok").columns() | {"Last amounts": [float("nan"), 0.5]}
+    tables.features.append(pa.Table.from_pylist([row], schema=tables.features.schema), [Stretch("pay", None, 1)])
+    exported(tmp_path, ExportOrder(tmp_path / "out.csv", Wanted()))
+    (found,) = csv.DictReader((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines())
+    assert found["Last amounts"] == "[null, 0.5]"
+
+
 def test_a_failed_export_leaves_the_old_file_and_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a file would be trained on by somebody."""
     filled(tmp_path)
@@ -97,6 +109,8 @@ def test_what_would_lose_examples_is_refused(tmp_path: Path) -> None:
         ExportOrder(tmp_path / "a.csv", Wanted(), cursor, sample=5)
     with pytest.raises(UsageError, match="never be given"):
         ExportOrder(tmp_path / "a.csv", Wanted(end="2h"), cursor)
+    with pytest.raises(UsageError, match="where the examples go"):
+        ExportOrder(tmp_path / "a.csv", Wanted(), tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(
