@@ -101,8 +101,8 @@ def _unknown_class_refusals(labels: LabelsSettings, *, positive: str | None) -> 
 
 def buffer_refusals(buffer: BufferSettings, *, labels: LabelsSettings) -> Iterator[str]:
     """Yield one line for each thing in ``buffer`` that cannot work, with the mend."""
-    scheme, separator, rest = buffer.uri.partition("://")
-    if separator and (scheme not in _SCHEMES or not rest):
+    scheme, separator, rest = buffer.uri.partition(":/")  # one slash lost would make a folder called 's3:'
+    if separator and (scheme not in _SCHEMES or not rest.startswith("/") or not rest.strip("/")):
         yield f"buffer.uri: {buffer.uri!r} is neither a folder nor s3://bucket/path"
     if buffer.retention < labels.max_delay:
         delay, kept = format_duration(labels.max_delay), format_duration(buffer.retention)

@@ -28,6 +28,7 @@ def settings(**sections: Any) -> Settings:
         ({"labels": {"max_delay": "200d"}}, "buffer.retention: 180d is shorter than labels.max_delay, 200d"),
         ({"buffer": {"uri": "hdfs://there/x"}}, "buffer.uri: 'hdfs://there/x' is neither a folder nor s3://"),
         ({"buffer": {"uri": "s3://"}}, "buffer.uri: 's3://' is neither"),
+        ({"buffer": {"uri": "s3:/bucket/x"}}, "buffer.uri: 's3:/bucket/x' is neither"),
         ({"labels": {"missing": "ok", "classes": ["a", "b"]}}, "labels.missing: 'ok' is neither 'ignore' nor"),
         ({"labels": {"missing": "L", "map": {"L": "a"}}}, r"labels.missing: 'L' .* one of the classes \(a\)"),
         ({"labels": {"missing": " "}}, "labels.missing: ' ' can be no label"),
