@@ -140,8 +140,9 @@ class BufferingWorker:
         self._follow_rebalance()
         if batch is None:
             self._forget_schemas_of_others()
-            return 0
-        return self._take(batch)
+        taken = 0 if batch is None else self._take(batch)
+        self._follow_end()
+        return taken
 
     def close(self) -> None:
         """Flush what is there, as far as there is time for it, leave the group and let go of the client."""
@@ -213,6 +214,13 @@ class BufferingWorker:
             taken += len(records)
         self._tell_waiting()
         return taken
+
+    def _follow_end(self) -> None:
+        """Move on behind markers: when retention removes them from an idle topic, the log begins behind them."""
+        for at, offset in self._places.ahead(self._source.passed()).items():
+            pending = self._flows.pending(self._intakes[at.topic].table)
+            identity = self._places.identity(at.topic)
+            pending.move(self._places.advance({at: offset}), identity=identity, now=self._monotonic())
 
     def _wait_for_schemas(self, topic: str, records: RecordBatch, error: SchemasUnavailable) -> None:
         """Read these again later: no record is at fault. The polls that follow keep this member in its group."""

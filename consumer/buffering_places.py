@@ -120,6 +120,11 @@ class Places:
                 again |= of_partition & (records.offsets < place.next)
         return records.pick(np.flatnonzero(~again)) if again.any() else records
 
+    def ahead(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return those of these that are further than what was read, of partitions of which something was read."""
+        known = {at: self._places[at].next for at in offsets.keys() & self._places.keys()}
+        return {at: offsets[at] for at, read in known.items() if read is not None and offsets[at] > read}
+
     def advance(self, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Stretch]:
         """Move on; return by partition from where to where."""
         stretches: dict[TopicPartition, Stretch] = {}

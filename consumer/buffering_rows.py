@@ -73,6 +73,10 @@ class PendingRows:
             self._rows.append(rows)
             self.count += len(rows)
             self.nbytes += rows.nbytes
+        self.move(stretches, identity=identity, now=now)
+
+    def move(self, stretches: Mapping[TopicPartition, Stretch], *, identity: TopicIdentity, now: float) -> None:
+        """Take what of the partitions of one topic holds no row, which follows on what is here."""
         for at, stretch in stretches.items():
             before = self._stretches.get(at)
             self._stretches[at] = stretch if before is None else replace(before, next=stretch.next)

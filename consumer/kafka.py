@@ -78,6 +78,7 @@ class KafkaSource:
             "auto.offset.reset": "error",
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
+            "enable.partition.eof": positions is not None,
             "stats_cb": self._on_stats,
             "error_cb": self._on_error,
         }
@@ -92,6 +93,7 @@ class KafkaSource:
         self._refusal: KafkaError | None = None
         self._damage = DamageWatch()
         self._damage_detail = ""
+        self._passed: dict[TopicPartition, int] = {}
         self._delivered: dict[TopicPartition, int] = {}
         self._delivered_ms: dict[TopicPartition, int] = {}
         self._stats: Mapping[str, Any] = {}
@@ -120,6 +122,7 @@ class KafkaSource:
 
     def poll(self, *, max_records: int, max_bytes: int, timeout: float, linger: float) -> RecordBatch | None:
         """Block for one record, then take what is there or arrives within ``linger``."""
+        self._passed = {}
         if self._damage.ahead:
             self._try_damage_again()
         if self._placing.unplaced:
@@ -166,6 +169,11 @@ class KafkaSource:
     def resume(self) -> None:
         """Let go of them at the next poll."""
         self._pauses.holds_all = False
+
+    def passed(self) -> NextOffsets:
+        """Return where the last poll came to the end of partitions that are still ours, with no damage before it."""
+        readable = self._placing.readable(self._owned) - self._damage.ahead.keys()
+        return {at: offset for at, offset in self._passed.items() if at in readable}
 
     def show(self, offsets: NextOffsets) -> None:
         """Commit to the group for those who watch it; without waiting, and a failure is nobody's."""
@@ -229,7 +237,9 @@ class KafkaSource:
             error = message.error()
             if error is None:
                 continue
-            if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            if error.code() == KafkaError._PARTITION_EOF:
+                self._passed[place_of(message)] = message.offset() or 0
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 # Placed at the next poll: here there may be records in hand that a failure would lose.
                 self._placing.unplaced.add(place_of(message))
             elif error.code() in REFUSED or error.fatal():
@@ -240,7 +250,7 @@ class KafkaSource:
                 self._damage_detail = error.str() + DAMAGED[error.code()]
             elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise PollFailed(f"this member was too slow and left the group: {error.str()}")
-            # The rest (a broker away, a coordinator moving, the end of a partition) passes by itself.
+            # The rest (a broker away, a coordinator moving) passes by itself.
 
     def _place(self) -> None:
         """Begin at ``start`` where nobody knows of a position; elsewhere the log may have lost records."""

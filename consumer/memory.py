@@ -142,6 +142,10 @@ class InMemorySource:
         """Let go of them."""
         self._is_paused = False
 
+    def passed(self) -> NextOffsets:
+        """Return where reading stands on partitions that have nothing more to read."""
+        return {at: offset for at, offset in self._position.items() if offset >= self._broker.stable_offset(at)}
+
     def show(self, offsets: NextOffsets) -> None:
         """Commit to the group, or not."""
         with suppress(AbortRequired):

@@ -139,6 +139,14 @@ class PositionedSource(RecordSource, Protocol):
         """Let go of what ``pause`` held; does nothing where nothing is."""
         ...
 
+    def passed(self) -> NextOffsets:
+        """Return where reading stands on partitions of which the last poll came to the end.
+
+        That is behind what no reader sees, too: markers of transactions, aborted records. All before it was given to
+        the caller, by the last poll at the latest.
+        """
+        ...
+
     def show(self, offsets: NextOffsets) -> None:
         """Commit offsets to the group for those who watch its lag; does not wait, never fails."""
         ...

@@ -268,6 +268,22 @@ def test_partition_that_left_while_paused_is_read_when_it_returns(cluster: Clust
     assert sorted(value or b"" for value in poll_values(first, 2)) == [b"0", b"1"]
 
 
+def test_end_that_was_passed_is_behind_markers_and_aborted_records(cluster: Cluster) -> None:
+    """Whoever keeps positions may move on to where reading stands, though no record leads there."""
+    topic, sink = cluster.create_topic(), cluster.sink()
+    publish_in_transaction(cluster, topic, b"kept")
+    sink.begin()
+    produce(sink, topic, b"undone")
+    sink.flush()
+    sink.abort()
+    source = cluster.positioned_source(cluster.unique("group"), topic, ToldPositions({TopicPartition(topic, 0): 0}))
+    assert poll_values(source, 1) == [b"kept"]
+    until(lambda: bool(source.passed()) or poll(source) is not None, "the end")
+    assert source.passed() == {TopicPartition(topic, 0): 4}
+    source.go_back([TopicPartition(topic, 0)])
+    assert source.passed() == {}
+
+
 def test_position_outside_the_log_stops_the_source(cluster: Cluster) -> None:
     """Records that are gone are not skipped in silence: the line names the place and the way out."""
     topic = cluster.create_topic()

@@ -135,6 +135,21 @@ def test_topic_that_ends_in_markers_neither_stalls_nor_restarts(bench: KafkaBuff
         assert (worker._source.assignments, worker.lacks_tables) == (before, False)
 
 
+def test_idle_topic_that_retention_emptied_stops_nobody(bench: KafkaBuffer) -> None:
+    """The log begins behind its last marker by then, and so does the table's position: nothing was lost."""
+    bench.publish(4)
+    identity = bench.directory.identities([bench.topic])[bench.topic]
+    ends = {identity.app_id(number): 3 for number in range(2)}
+    with buffering(bench.worker(RecordingBufferTelemetry())):
+        wait_until(lambda: bench.table.positions(list(ends)) == ends, "positions behind the markers")
+    everything = [ClientPartition(bench.topic, number, -1) for number in range(2)]
+    for deleted in bench.kafka.admin.delete_records(everything).values():
+        deleted.result(PATIENCE_S)
+    with buffering(bench.worker(RecordingBufferTelemetry())):
+        bench.publish(4)
+        bench.wait_for_rows(8)
+
+
 def test_table_that_is_away_holds_reading_and_keeps_the_membership(bench: KafkaBuffer) -> None:
     """The worker reads twice of what it flushes, stays in its group, and goes on where it was."""
     telemetry = RecordingBufferTelemetry()
