@@ -84,6 +84,12 @@ class Supervisor:
                     preexec_fn=_end_with_parent,  # noqa: PLW1509 - there is one thread
                 )
                 self._log.info("Part started", part=part.name, pid=self._running[part.name].pid)
+                self._catch_up(part.name)
+
+    def _catch_up(self, name: str) -> None:
+        """Pass on a signal that came while a part was being started, when nobody knew its process yet."""
+        if self._is_stopping:
+            self._running[name].terminate()
 
     def _pumps(self) -> Iterator[threading.Thread]:
         out, err = threading.Lock(), threading.Lock()
@@ -111,12 +117,15 @@ class Supervisor:
             self._is_stopping = True
             self._terminate()
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while any(process.poll() is None for process in self._running.values()):
-            if time.monotonic() > deadline:
-                for name, process in self._running.items():
-                    self._log.error("A part did not stop in time and is killed", part=name)
-                    process.kill()
+        while (still := self._still_running()) and time.monotonic() < deadline:
             time.sleep(GLANCE_S)
+        for name in still:
+            self._log.error("A part did not stop in time and is killed", part=name)
+            self._running[name].kill()
+            self._running[name].wait()
+
+    def _still_running(self) -> list[str]:
+        return [name for name, process in self._running.items() if process.poll() is None]
 
     def _terminate(self) -> None:
         for process in self._running.values():
@@ -140,10 +149,11 @@ class Supervisor:
 
 def pump(pipe: IO[bytes], target: BinaryIO, name: str, lock: threading.Lock) -> None:
     """Write each line of a part where it belongs, with the part's name, until the pipe ends."""
-    for line in pipe:
-        with lock, suppress(OSError, ValueError):  # nobody reads ours any more: the part must not stop for that
-            target.write(named(line, name))
-            target.flush()
+    with pipe:
+        for line in pipe:
+            with lock, suppress(OSError, ValueError):  # nobody reads ours any more: the part must not stop for that
+                target.write(named(line, name))
+                target.flush()
 
 
 def named(line: bytes, name: str) -> bytes:

@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from service.supervisor import named
+from service import supervisor
+from service.supervisor import Part, Supervisor, named
 
 PATIENCE_S = 30.0
 HOST = """
@@ -98,6 +101,30 @@ def test_second_signal_is_passed_on_too(tmp_path: Path) -> None:
     host.process.send_signal(signal.SIGINT)
     host.wait_for("once")
     assert host.end(signal.SIGINT) == 7
+
+
+def test_signal_while_a_part_is_being_started_reaches_that_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows the process yet when the signal comes; it must not have to be killed after a minute."""
+
+    class Popen(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 5.0)
+    assert Supervisor([Part("score", [sys.executable, "-c", OBEDIENT])]).run() == 0
+
+
+def test_only_a_part_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the line names it alone: whoever reads it looks for what hung."""
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.5)
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    ends_after = "import sys, time; time.sleep(2); sys.exit(3)"
+    parts = [Part(name, [sys.executable, "-c", code]) for name, code in (("deaf", deaf), ("ends", ends_after))]
+    with capture_logs() as logs:
+        assert Supervisor(parts).run() == 3
+    assert [line["part"] for line in logs if "killed" in line["event"]] == ["deaf"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only this kernel tells a process of its parent's death")
