@@ -371,6 +371,7 @@ class BufferingWorker:
         if slow_s > SLOW_ERRAND_S:
             self._lacks_tables = True
             self._telemetry.waiting("buffer", f"the tables, or the broker, have not answered for {slow_s:.0f} s")
+        self._tell_waiting()
         self._telemetry.pending(self._flows.rows, nbytes=self._flows.nbytes, is_held=self._is_held)
         statuses = [status for status in self._source.statuses() if status.partition in self._places]
         # A partition that stands still because we hold it would not move under another client either.

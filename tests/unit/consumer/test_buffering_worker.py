@@ -10,7 +10,7 @@ from consumer.errors import OffsetsLost, SourceUnreachable
 from producer.broker import InMemoryBroker
 from producer.broker_faults import Fault
 from producer.broker_log import WriterState
-from tests.support.buffering import LEFT_OUT, BufferBench, InlineErrands, at, hasty_buffering
+from tests.support.buffering import LEFT_OUT, TABLES, BufferBench, InlineErrands, at, hasty_buffering
 from tests.support.world import Killed
 
 STEPS = [
@@ -128,6 +128,21 @@ def test_append_of_unknown_outcome_is_not_repeated_blindly(bench: BufferBench) -
     bench.rounds(40, member)
     assert member.telemetry.outcomes[:2] == ["features unavailable", "features overtaken"]
     assert bench.misses() == []
+
+
+def test_wait_for_a_table_is_over_for_a_member_that_lost_its_partitions(bench: BufferBench) -> None:
+    """It has no row any more that could be committed, and its gauge must not stand at 1 for ever."""
+    bench.publish("features", 2)
+    bench.tables[TABLES["features"]].failing.extend([TableUnavailable("away")] * 99)
+    member = bench.member()
+    bench.rounds(15, member)
+    assert member.telemetry.waiting_for == "buffer"
+    for _ in range(6):
+        bench.broker.join("buffer", frozenset(TABLES))
+    bench.broker.leave("buffer", member.source.member_id)
+    bench.rounds(5, member)
+    assert not member.source.owned
+    assert (member.worker.lacks_tables, member.telemetry.waiting_for) == (False, "")
 
 
 def test_overtaken_worker_reads_again_from_the_table(bench: BufferBench) -> None:
