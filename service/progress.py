@@ -27,17 +27,12 @@ def progress(title: str, *, unit: str, total: int | None = None) -> Iterator[Pro
     if not sys.stderr.isatty():
         yield _Silent()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    from service.progress_bar import shown_bar
 
-    amount = MofNCompleteColumn() if total is not None else TextColumn("{task.completed:,.0f}")
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), amount, TextColumn(unit), TimeElapsedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
+    with shown_bar(title, unit=unit, total=total) as advance:
 
         class _Shown:
             def advance(self, count: int) -> None:
-                bar.advance(task, count)
+                advance(count)
 
         yield _Shown()
