@@ -72,6 +72,4 @@ def require_libraries() -> None:
     """
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
-        raise ServiceError(
-            f"the buffer needs {', '.join(missing)}, which is not installed: pip install 'tidemill[buffer]'"
-        )
+        raise ServiceError(f"the buffer needs {', '.join(missing)} (not installed): pip install 'tidemill[buffer]'")

@@ -40,6 +40,9 @@ def load(  # noqa: PLR0913, PLR0917 - each is an option
 
     Rows that do not fit are reported by line number and left out; the exit code is then 1.
     """
+    from service.buffer_tables import require_libraries
+
+    require_libraries()
     from service.bootstrap import epoch_ms
     from service.buffer_load import LoadOrder, load_files
     from service.cli_context import load_quietly
