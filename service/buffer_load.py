@@ -114,7 +114,7 @@ class _Loader:
             self._table = tables.labels if order.is_labels else tables.features
 
     def load(self, place: str, rejects: Rejects) -> int:
-        """Return how many rows of a file were left out."""
+        """Return how many rows of a file were left out; 0 of one that an earlier run loaded, which told them."""
         source = open_input(place)
         table = table_of(source)
         schema = self._schema(table, place)
@@ -124,17 +124,21 @@ class _Loader:
         rows = _Rows(table, schema, _piece_rows(schema, self._limits), self._maker(known), account)
         if self._table is None:
             counts = _counted(rows.pieces(total))
-            self._tell(f"{place}: would load {counts.loaded} rows", account)
+            self._tell(f"{place}: would load {counts.loaded:,} rows", account)
             return account.left_out
         with _Telling(place):
             load = FileLoad(self._table, app_id=known.app_id, limits=self._limits, before_commit=source.check_unchanged)
-        if load.position is not None and load.position >= total and self._order.rejects is None:
-            self._say(f"{place}: already loaded: {total} rows")
+        is_whole = load.position is not None and load.position >= total
+        if is_whole and self._order.rejects is None:
+            self._say(f"{place}: already loaded: {total:,} rows")
             return 0
         with _Telling(place):
             counts = load.load(rows.pieces(total))
-        there = f", {counts.there} were there already" if counts.there else ""
-        self._tell(f"{place}: loaded {counts.loaded} rows{there}", account)
+        if is_whole:
+            self._tell(f"{place}: already loaded: {total:,} rows", account)
+            return 0
+        there = f", {counts.there:,} were there already" if counts.there else ""
+        self._tell(f"{place}: loaded {counts.loaded:,} rows{there}", account)
         return account.left_out
 
     def _schema(self, table: TableFile, place: str) -> FeatureSchema:
@@ -175,9 +179,8 @@ class _Loader:
         return total
 
     def _tell(self, line: str, account: _Account) -> None:
-        self._say(line + (f", left out {account.left_out}" if account.left_out else ""))
-        if account.left_out > SHOWN_PROBLEMS and self._order.rejects is None:
-            self._say("  --rejects FILE writes all of them")
+        where = "--rejects FILE writes all of them" if self._order.rejects is None else f"see {self._order.rejects}"
+        self._say(line + (f", left out {account.left_out:,}; {where}" if account.left_out else ""))
 
 
 class _Telling:

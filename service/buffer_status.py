@@ -121,7 +121,7 @@ def _table_json(table: TableMeasure, retention: timedelta) -> dict[str, Any]:
 
 
 def _tables_shown(tables: Sequence[TableMeasure], retention: timedelta) -> Iterator[str]:
-    rows = [("TABLE", "ROWS", "FILES", "SIZE", "FIRST DAY", "LAST DAY", "A DAY", "", "AT RETENTION")]
+    rows = [("TABLE", "ROWS", "FILES", "SIZE", "FIRST DAY", "LAST DAY", "A DAY", f"IN {format_duration(retention)}")]
     rows += [
         (
             table.name,
@@ -130,7 +130,6 @@ def _tables_shown(tables: Sequence[TableMeasure], retention: timedelta) -> Itera
             readable_size(table.bytes),
             _day(table.first_day) or "-",
             _day(table.last_day) or "-",
-            f"{round(table.rows_a_day):,} rows",
             readable_size(round(table.bytes_a_day)),
             readable_size(table.bytes_at(retention)),
         )
@@ -138,7 +137,7 @@ def _tables_shown(tables: Sequence[TableMeasure], retention: timedelta) -> Itera
     ]
     sums = (sum(t.rows for t in tables), sum(t.files for t in tables), sum(t.bytes for t in tables))
     projected = readable_size(sum(table.bytes_at(retention) for table in tables))
-    rows.append(("", f"{sums[0]:,}", f"{sums[1]:,}", readable_size(sums[2]), "", "", "", "", projected))
+    rows.append(("", f"{sums[0]:,}", f"{sums[1]:,}", readable_size(sums[2]), "", "", "", projected))
     yield from _aligned(rows, left={0, 4, 5})
 
 

@@ -9,7 +9,7 @@ import typer
 
 from service import cli_buffer_care, cli_buffer_load, cli_buffer_look, cli_buffer_run
 
-PARTS: Final[tuple[ModuleType, ...]] = (cli_buffer_care, cli_buffer_load, cli_buffer_look, cli_buffer_run)
+PARTS: Final[tuple[ModuleType, ...]] = (cli_buffer_run, cli_buffer_look, cli_buffer_load, cli_buffer_care)
 
 
 def register(app: typer.Typer) -> None:

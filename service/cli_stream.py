@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 def publish(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet; columns are named by the paths of the service file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Parquet; columns are named by the paths of the service file.")
+    ],
     labels: Annotated[bool, typer.Option("--labels", help="The rows are labels, for the labels topic.")] = False,  # noqa: FBT002 - a flag
     resume: Annotated[bool, typer.Option("--resume", help="Each row once, over as many runs as it takes.")] = False,  # noqa: FBT002 - a flag
     rate: Annotated[float | None, typer.Option(min=0.001, help="At most this many records a second.")] = None,

@@ -199,8 +199,15 @@ BUFFER_LAG_RECORDS = GaugeMetric(
     " transactions is not lag.",
     _PARTITION,
 )
-BUFFER_BYTES = GaugeMetric("buffer_bytes", "bytes", "Size of the newest version of a table.", (_TABLE,))
-BUFFER_FILES = GaugeMetric("buffer_files", "files", "Files of the newest version of a table.", (_TABLE,))
+BUFFER_BYTES = GaugeMetric(
+    "buffer_bytes", "bytes", "Size of the newest version of a table, as seen every buffer.maintain_interval.", (_TABLE,)
+)
+BUFFER_FILES = GaugeMetric(
+    "buffer_files",
+    "files",
+    "Files of the newest version of a table, as seen every buffer.maintain_interval.",
+    (_TABLE,),
+)
 
 READING_METRICS: tuple[AnyMetric, ...] = (
     RECORDS_CONSUMED,

@@ -152,4 +152,8 @@ def _existing(facts: TopicFacts, *, role: str, partitions: int | None, replicati
 def _shape(facts: TopicFacts | Denied | None) -> str:
     if not isinstance(facts, TopicFacts):
         return "made just now"
-    return f"{facts.partitions} partitions, {facts.replication} replicas"
+    return f"{_counted(facts.partitions, 'partition')}, {_counted(facts.replication, 'replica')}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -66,7 +66,7 @@ def test_create_topics_asks_again_until_the_broker_knows_what_it_made() -> None:
             return dict.fromkeys(names) if self.asked <= 2 else super().topics(names)
 
     outcome = create_topics(settings(), Late(), partitions=2, replication=None)[0]
-    assert (outcome.result, outcome.detail) == ("created", "2 partitions, 1 replicas")
+    assert (outcome.result, outcome.detail) == ("created", "2 partitions, 1 replica")
 
 
 def test_create_topics_leaves_what_exists_and_says_how_it_differs() -> None:
