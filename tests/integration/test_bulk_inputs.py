@@ -152,7 +152,7 @@ def test_120_and_126_cost_no_memory(project: Path, load: Callable[..., tuple[int
     text = pa.DictionaryArray.from_arrays(np.zeros(50_000, np.int32), ["y" * 131_073])
     (project / "in.parquet").write_bytes(parquet({"x": np.ones(50_000), "s": text}))
     code, said = load(project / "in.parquet")
-    assert (code, "left out 50000" in said, offsets(project)) == (1, True, [])
+    assert (code, "left out 50,000" in said, offsets(project)) == (1, True, [])
 
 
 def test_123_formulas_are_escaped_where_they_are_written(project: Path, load: Callable[..., tuple[int, str]]) -> None:
