@@ -30,6 +30,7 @@ from consumer.records import RecordBatch
 from consumer.watchdog import Watchdog
 from features.errors import SchemasUnavailable
 from producer.broker import InMemoryBroker
+from producer.broker_log import WriterState
 from producer.records import TopicPartition
 from tests.support.buffer_memory import InMemoryBufferTable
 from tests.support.world import HastyStop
@@ -187,6 +188,13 @@ class BufferBench:
         """Append records."""
         for _ in range(count):
             self.broker.publish(topic, key=None, value=value, timestamp_ms=1000, partition=partition)
+
+    def mark(self, topic: str, *, partition: int = 0) -> None:
+        """Append the marker of a transaction, which no reader sees."""
+        log, writer = self.broker._log(TopicPartition(topic, partition)), WriterState()
+        log.append([], writer)
+        writer.outcome = "committed"
+        log.mark(writer)
 
     def member(
         self,

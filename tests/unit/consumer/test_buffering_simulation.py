@@ -49,6 +49,8 @@ class BufferingMachine(RuleBasedStateMachine):
         for _ in range(count):
             value = LEFT_OUT if self.rng.random() < 0.2 else b"x"
             self.bench.publish(topic, 1, partition=partition, value=value)
+        if self.rng.random() < 0.5:
+            self.bench.mark(topic, partition=partition)
 
     @precondition(lambda self: len(self.members) < MAX_MEMBERS)
     @rule()
@@ -168,6 +170,7 @@ class BufferingMachine(RuleBasedStateMachine):
         assert self.bench.misses() == []
         committed = self.bench.broker.committed("buffer")
         ends = {at(t, p): self.bench.position(t, p) for t in TABLES for p in range(2)}
+        assert ends == {place: self.bench.broker.end_offset(place) for place in ends}
         assert all(committed.get(place, 0) <= (end or 0) for place, end in ends.items())
         assert all(not member.worker.lacks_tables for member in self.members)
         self._patch.__exit__(None, None, None)

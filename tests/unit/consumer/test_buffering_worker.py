@@ -9,7 +9,6 @@ from consumer.buffering_limits import FlushRule
 from consumer.errors import OffsetsLost, SourceUnreachable
 from producer.broker import InMemoryBroker
 from producer.broker_faults import Fault
-from producer.broker_log import WriterState
 from tests.support.buffering import LEFT_OUT, TABLES, BufferBench, InlineErrands, at, hasty_buffering
 from tests.support.world import Killed
 
@@ -264,9 +263,7 @@ def test_records_that_are_gone_stop_the_worker(bench: BufferBench) -> None:
 def test_position_follows_the_log_behind_markers(bench: BufferBench) -> None:
     """Markers are deleted like records: a worker that comes to an idle topic after that finds its place in the log."""
     bench.publish("features", 2)
-    bench.broker._log(at("features")).append([], (writer := WriterState()))
-    writer.outcome = "committed"
-    bench.broker._log(at("features")).mark(writer)
+    bench.mark("features")
     bench.rounds(25, bench.member())
     assert (bench.stored("features"), bench.position("features", 0)) == ([(0, 0), (0, 1)], 3)
 
