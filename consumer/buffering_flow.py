@@ -54,11 +54,6 @@ class Flows:
         return self.rule.is_enough(self.rows // 2, self.nbytes // 2)
 
     @property
-    def is_empty(self) -> bool:
-        """Return whether neither a row nor a position waits."""
-        return all(flow.load is None and flow.pending.since is None for flow in self._flows.values())
-
-    @property
     def is_failing(self) -> bool:
         """Return whether the last append to a table failed."""
         return any(flow.failures for flow in self._flows.values())
