@@ -47,6 +47,13 @@ def test_every_dependency_is_locked_to_one_index_with_a_hash() -> None:
     assert all(file["hash"].startswith("sha256:") for package in outside for file in package.get("wheels", []))
 
 
+def test_image_is_built_from_all_our_packages() -> None:
+    """A package that the build does not see is missing from the image only, where no other test looks."""
+    let_in = re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+
+    assert [name for name in PACKAGES if name not in let_in] == []
+
+
 def test_image_and_makefile_use_the_same_uv() -> None:
     """The lock file is read by one version of its tool."""
     in_makefile = re.findall(r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
