@@ -46,16 +46,19 @@ def records_of(cases: Sequence[Case]) -> RecordBatch:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_kept_exactly_where_it_fits_the_fields(name: str) -> None:
-    """What the scorer buries for what it says is no event; what a model alone refuses is one that a next may take."""
+    """What is no event has no row; what one model lacks a field of, or refuses, another may score."""
     codec, cases = EVENTS[name]
     intake = FeatureIntake(codec(), SCHEMA, rules=RULES, now_ms=lambda: NOW_MS)
 
     taken = intake.take(records_of(cases), topic_id="T")
 
     taken.rows.validate(full=True)
+    kept = taken.rows["record_offset"].to_pylist()
     fitting = [at for at, case in enumerate(cases) if case.outcome in (SCORED, Reason.MODEL_FAILED)]
-    assert taken.rows["record_offset"].to_pylist() == fitting
-    assert taken.rows["record_key"].to_pylist() == [cases[at].key for at in fitting]
+    lacking = kept[len(fitting) :]
+    assert kept[: len(fitting)] == fitting
+    assert {cases[at].outcome for at in lacking} == {Reason.MISSING}
+    assert taken.rows["record_key"].to_pylist() == [cases[at].key for at in kept]
 
 
 @pytest.mark.parametrize("name", LABELS)
