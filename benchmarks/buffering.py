@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.contenders import contenders_table
 from benchmarks.project import fill, make_project
 from benchmarks.run import Order, Run
 from benchmarks.statistics import median_of
@@ -64,20 +64,9 @@ def main() -> None:
 def say(pairs: Sequence[Pair]) -> None:
     """Print the medians of each contender and the ratios."""
     title = f"Avro events of 29 doubles into the features table, one core; {len(pairs)} interleaved pairs, medians"
-    table = Table(title=title, title_justify="left")
-    for heading in ("contender", "events/s", "CPU us/event", "of it Python", "cores", "peak MiB"):
-        table.add_column(heading, justify="left" if heading == "contender" else "right")
-    for contender, runs in (("bare", [pair.bare for pair in pairs]), ("ours", [pair.ours for pair in pairs])):
-        table.add_row(
-            contender,
-            f"{statistics.median(run.rate for run in runs):,.0f}",
-            f"{statistics.median(run.cpu_us for run in runs):.2f}",
-            f"{statistics.median(1e6 * run.python_seconds / run.events for run in runs):.2f}",
-            f"{statistics.median(run.cores for run in runs):.2f}",
-            f"{statistics.median(run.peak_rss_mib for run in runs):,.0f}",
-        )
     console = Console(highlight=False)
-    console.print(table)
+    runs_of = {"bare": [pair.bare for pair in pairs], "ours": [pair.ours for pair in pairs]}
+    console.print(contenders_table(title, runs_of))
     per_core = statistics.median(1e6 / pair.ours.cpu_us for pair in pairs)
     console.print(f"ours, events a second of one whole core: {per_core:,.0f}; the goal is at least {GOAL:,}")
     console.print(f"ours / bare, events a second: {median_of([p.ours.rate / p.bare.rate for p in pairs])}")

@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.contenders import contenders_table
 from benchmarks.project import PARTITIONS, fill, make_project
 from benchmarks.run import Order, Run
 from benchmarks.statistics import Median, median_of
@@ -110,21 +110,9 @@ def say(pairs: Sequence[Pair], *, output: str) -> None:
     valid = [pair for pair in pairs if pair.is_valid]
     counted = valid or pairs
     title = f"Avro events of 29 doubles, scores as {output}; {len(counted)} interleaved pairs, medians"
-    table = Table(title=title, title_justify="left")
-    for heading in ("contender", "events/s", "CPU us/event", "of it Python", "cores", "peak MiB"):
-        table.add_column(heading, justify="left" if heading == "contender" else "right")
-    for contender in ("limit", "ours"):
-        runs: list[Run] = [getattr(pair, contender) for pair in counted]
-        table.add_row(
-            contender,
-            f"{statistics.median(run.rate for run in runs):,.0f}",
-            f"{statistics.median(run.cpu_us for run in runs):.2f}",
-            f"{statistics.median(1e6 * run.python_seconds / run.events for run in runs):.2f}",
-            f"{statistics.median(run.cores for run in runs):.2f}",
-            f"{statistics.median(run.peak_rss_mib for run in runs):,.0f}",
-        )
     console = Console(highlight=False)
-    console.print(table)
+    runs_of = {"limit": [pair.limit for pair in counted], "ours": [pair.ours for pair in counted]}
+    console.print(contenders_table(title, runs_of))
     ratio = rate_ratio(counted)
     console.print(f"ours / limit, events a second: {ratio}; the goal is at least {GOAL:g}")
     console.print(f"ours / limit, CPU an event:    {cpu_ratio(counted)}")

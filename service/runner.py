@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Protocol
 
 import structlog
 
 from service.bootstrap import ScoringService
 from service.process import settle_process
+from service.signals import ending_signals
 
 EXIT_FORCED = 1
 FIRST_LOOK_S = 60.0  # a slower store is waited for by the worker, which says so
@@ -73,14 +72,10 @@ def _wait_for_first_look(service: ScoringService) -> None:
 def signals_stop(worker: Stoppable) -> Iterator[None]:
     """Let SIGTERM and SIGINT stop the worker while the block runs; the handlers only set a flag."""
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
+    def stop() -> None:
         if worker.is_stopping:
             os._exit(EXIT_FORCED)  # correctness never needs a clean exit
         worker.stop()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with ending_signals(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import IO, BinaryIO, Final
 
 import structlog
+
+from service.signals import ending_signals
 
 GLANCE_S: Final = 0.1  # how soon the end of a part is noticed
 STOP_TIMEOUT_S: Final = 60.0  # then a part is killed, which loses nothing: correctness never needs a clean exit
@@ -57,7 +58,7 @@ class Supervisor:
 
         SIGTERM and SIGINT are passed on as SIGTERM, each time they come: a second one ends the parts at once.
         """
-        with self._signals_forwarded():
+        with ending_signals(self._forward_signal):
             pumps: list[threading.Thread] = []
             try:
                 self._start()
@@ -133,18 +134,9 @@ class Supervisor:
                 with suppress(ProcessLookupError):
                     process.terminate()
 
-    @contextmanager
-    def _signals_forwarded(self) -> Iterator[None]:
-        def on_signal(_number: int, _frame: FrameType | None) -> None:
-            self._is_stopping = True
-            self._terminate()
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _forward_signal(self) -> None:
+        self._is_stopping = True
+        self._terminate()
 
 
 def pump(pipe: IO[bytes], target: BinaryIO, name: str, lock: threading.Lock) -> None:
