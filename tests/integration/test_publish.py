@@ -116,7 +116,9 @@ def test_second_publish_of_a_file_takes_over_from_a_frozen_first(desk: Desk) -> 
             second.communicate(timeout=60)
         first.send_signal(signal.SIGCONT)
         said = first.communicate(timeout=60)[1]
-    assert (first.returncode, "another 'publish --resume' of this file has begun" in said) == (4, True), said
+    took_over, unknown = "another 'publish --resume' of this file has begun", "the same command goes on from there"
+    # As a rule the client says that it was fenced; where its last call only has no outcome, nobody can tell.
+    assert {4: took_over, 1: unknown}.get(first.returncode, "no end") in said, (first.returncode, said)
     assert desk.published() == desk.expected()
 
 
