@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ from buffer.rows import LabelColumns, Origin, feature_rows, label_rows
 from features.batch import FeatureBatch
 from features.checked_rows import CheckedRows
 from features.labels import LabelRules, read_labels
-from features.rejection import Reason
+from features.rejection import Problem, Reason
 from features.rows import LineProblem
 
 _ID_DIGITS = 16  # of the file's digest, in the id of an event that has none: names of files come again, contents do not
@@ -108,21 +108,30 @@ class Horizon:
         return {at: f"its time, {_written(int(times_ms[at]))}, is before what buffer.retention keeps" for at in old}
 
 
-class EventRows:
-    """Implements ``RowMaker`` for the features table. A row whose inline label is none is left out, to be mended."""
+class _Rows:
+    """What both makers know, and what neither takes."""
 
     def __init__(self, source: LoadSource, *, rules: LabelRules, horizon: Horizon) -> None:
         self._source = source
         self._rules = rules
         self._horizon = horizon
 
+    def _bad(self, times: npt.NDArray[np.int64], refused: Mapping[int, Problem]) -> dict[int, tuple[Reason, str]]:
+        """Return why rows at these positions are left out: too old, or with a label that is none."""
+        bad = {at: (Reason.OUT_OF_RANGE, why) for at, why in self._horizon.too_old(times).items()}
+        for at, problem in refused.items():
+            bad.setdefault(at, (problem.reason, problem.detail))
+        return bad
+
+
+class EventRows(_Rows):
+    """Implements ``RowMaker`` for the features table. A row whose inline label is none is left out, to be mended."""
+
     def make(self, checked: CheckedRows) -> MadeRows:
         """Return a row for each event that is kept."""
         batch, times = checked.batch, _times(checked.batch, self._horizon)
         labels = None if batch.labels is None else read_labels(batch.labels, self._rules)
-        bad = _too_old(times, self._horizon)
-        for at, problem in {} if labels is None else labels.refused.items():
-            bad.setdefault(at, (problem.reason, problem.detail))
+        bad = self._bad(times, {} if labels is None else labels.refused)
         kept = _kept(len(batch), bad)
         numbers = checked.numbers[kept]
         sound = batch if not bad else batch.take(kept)
@@ -138,22 +147,15 @@ class EventRows:
         return _made(checked, rows, numbers, bad)
 
 
-class LabelRows:
+class LabelRows(_Rows):
     """Implements ``RowMaker`` for the labels table. What is no label is left out, to be mended."""
-
-    def __init__(self, source: LoadSource, *, rules: LabelRules, horizon: Horizon) -> None:
-        self._source = source
-        self._rules = rules
-        self._horizon = horizon
 
     def make(self, checked: CheckedRows) -> MadeRows:
         """Return a row for each label and each retraction; the key is the event's id where the file has no key."""
         batch, times = checked.batch, _times(checked.batch, self._horizon)
         ids = batch.ids or []
         labels = read_labels(batch.labels or [], self._rules)
-        bad = _too_old(times, self._horizon)
-        for at, problem in labels.refused.items():
-            bad.setdefault(at, (problem.reason, problem.detail))
+        bad = self._bad(times, labels.refused)
         kept = _kept(len(batch), bad)
         numbers, at_kept = checked.numbers[kept], kept.tolist()
         keys = [ids[at].encode() if checked.keys[at] is None else checked.keys[at] for at in at_kept]
@@ -166,10 +168,6 @@ class LabelRows:
 
 def _times(batch: FeatureBatch, horizon: Horizon) -> npt.NDArray[np.int64]:
     return np.full(len(batch), horizon.now_ms, dtype=np.int64) if batch.times is None else batch.times
-
-
-def _too_old(times: npt.NDArray[np.int64], horizon: Horizon) -> dict[int, tuple[Reason, str]]:
-    return {at: (Reason.OUT_OF_RANGE, why) for at, why in horizon.too_old(times).items()}
 
 
 def _kept(count: int, bad: dict[int, tuple[Reason, str]]) -> npt.NDArray[np.int64]:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-
-from prometheus_client import CollectorRegistry
+from collections.abc import Mapping, Sequence
 
 from buffer.table import TableName
 from consumer.buffering_telemetry import FlushOutcome
 from consumer.source import PartitionStatus
 from producer.records import TopicPartition
 from service import metric_table as table
-from service.logs import Repeats
 from service.reader_metrics import ReaderTelemetry, labels_of, names_of
 
 
 class PrometheusBufferingTelemetry(ReaderTelemetry):
     """Implements ``BufferingTelemetry``; ``table_size`` may be called from another thread than the rest."""
 
+    metrics = table.BUFFERING_METRICS
     partition_gauges = (*ReaderTelemetry.partition_gauges, table.BUFFER_LAG_RECORDS)
-
-    def __init__(
-        self,
-        service: str,
-        registry: CollectorRegistry,
-        *,
-        clock: Callable[[], float] = time.time,
-        repeats: Repeats | None = None,
-    ) -> None:
-        """Register the metrics of ``service``; ``clock`` gives epoch seconds."""
-        super().__init__(service, registry, metrics=table.BUFFERING_METRICS, clock=clock)
-        self._repeats = Repeats() if repeats is None else repeats
 
     def records_taken(self, topic: str, *, table: TableName, outcomes: Mapping[str, int]) -> None:
         """Count records, what was left out of them, and labels."""

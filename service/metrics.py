@@ -26,6 +26,8 @@ class PrometheusTelemetry(ReaderTelemetry):
     happens rarely is logged each time.
     """
 
+    metrics = table.SCORING_METRICS
+
     def __init__(
         self,
         service: str,
@@ -35,8 +37,7 @@ class PrometheusTelemetry(ReaderTelemetry):
         repeats: Repeats | None = None,
     ) -> None:
         """Register the metrics of ``service``; ``clock`` gives epoch seconds."""
-        super().__init__(service, registry, metrics=table.SCORING_METRICS, clock=clock)
-        self._repeats = Repeats() if repeats is None else repeats
+        super().__init__(service, registry, clock=clock, repeats=repeats)
         self._versions: dict[str, None] = {}  # in the order of their last use
 
     def partitions(

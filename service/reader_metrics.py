@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
@@ -13,6 +14,7 @@ from producer.records import TopicPartition
 from service import metric_table as table
 from service.instruments import Instruments
 from service.lag import Lag, LagTracker
+from service.logs import Repeats
 
 _REMEDIES: Final = {
     "no_champion": "'tidemill train' or 'tidemill models promote' gives a champion",
@@ -27,6 +29,7 @@ class ReaderTelemetry:
     What happens rarely is logged each time.
     """
 
+    metrics: tuple[table.AnyMetric, ...] = table.READING_METRICS
     partition_gauges: tuple[table.GaugeMetric, ...] = (
         table.LAG_RECORDS,
         table.LAG_SECONDS,
@@ -39,11 +42,12 @@ class ReaderTelemetry:
         service: str,
         registry: CollectorRegistry,
         *,
-        metrics: Sequence[table.AnyMetric],
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.time,
+        repeats: Repeats | None = None,
     ) -> None:
-        """Register ``metrics`` of ``service``; ``clock`` gives epoch seconds."""
-        self._instruments = Instruments(service, registry=registry, metrics=metrics)
+        """Register the metrics of ``service``; ``clock`` gives epoch seconds."""
+        self._instruments = Instruments(service, registry=registry, metrics=self.metrics)
+        self._repeats = Repeats() if repeats is None else repeats
         self._log = structlog.stdlib.get_logger("tidemill").bind(service=service)
         self._clock = clock
         self._lag = LagTracker()
